@@ -1,0 +1,29 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../time/clock.ts'
+
+/** Random bytes are a parameter, like time: tests pass a seeded source. */
+export interface Random {
+  bytes(length: number): Uint8Array
+}
+
+export const systemRandom: Random = { bytes: (length) => randomBytes(length) }
+
+/** Makes ids: UUIDv7 (RFC 9562 §5.7), ordered by birth to the millisecond, never used to order anything. */
+export interface Ids {
+  next<Id extends string>(): Id
+}
+
+export function createIds(clock: Clock, random: Random): Ids {
+  return { next: <Id extends string>() => uuidv7(clock.now(), random.bytes(10)) as Id }
+}
+
+/** @param entropy  10 random bytes; 74 bits of them are used */
+export function uuidv7(unixMs: number, entropy: Uint8Array): string {
+  const bytes = Buffer.alloc(16)
+  bytes.writeUIntBE(unixMs, 0, 6)
+  bytes.set(entropy.subarray(0, 10), 6)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
