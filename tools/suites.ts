@@ -1,0 +1,62 @@
+import { globSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * The test suites, in the order in which they run. One list for vitest.config.ts (a project each) and tools/test.ts
+ * (a run each). Every folder under test/ is a suite, so a new kind of test needs no registration.
+ */
+export interface Suite {
+  readonly name: string
+  readonly include: readonly string[]
+  /** Files run one after another: these tests own a port range, a browser or the whole machine's disk. */
+  readonly sequential: boolean
+  readonly testTimeoutMs: number
+}
+
+export const root = join(import.meta.dirname, '..')
+
+/** Full counts take about as much longer; a time-out must not be what ends them. */
+const LONG_FACTOR = 20
+
+const FIRST = ['conformance']
+const LAST = ['faults', 'e2e']
+
+export function listSuites(long = process.env['SOTTO_TEST_LONG'] === '1'): readonly Suite[] {
+  const factor = long ? LONG_FACTOR : 1
+  const folders = testFolders()
+  const middle = folders.filter((name) => !FIRST.includes(name) && !LAST.includes(name))
+  const ordered = [...FIRST, ...middle, ...LAST].filter((name) => folders.includes(name))
+  return [
+    {
+      name: 'unit',
+      include: ['apps/*/**/*.test.{ts,tsx}', 'packages/*/**/*.test.{ts,tsx}', 'tools/**/*.test.ts'],
+      sequential: false,
+      testTimeoutMs: 30_000 * factor,
+    },
+    ...ordered.map((name) => ({
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      sequential: true,
+      testTimeoutMs: (name === 'faults' ? 300_000 : 120_000) * factor,
+    })),
+  ]
+}
+
+/** @returns the suite's files as paths from the root, sorted */
+export function listSuiteFiles(suite: Suite): readonly string[] {
+  const found = globSync([...suite.include], { cwd: root, exclude: (name) => SKIPPED.has(name) })
+  return found.map((path) => path.replaceAll('\\', '/')).toSorted()
+}
+
+export const SKIPPED = new Set(['node_modules', 'dist', '.git', '.cache'])
+
+function testFolders(): readonly string[] {
+  try {
+    return readdirSync(join(root, 'test'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .toSorted()
+  } catch {
+    return []
+  }
+}
