@@ -1,0 +1,71 @@
+/**
+ * Every limit a client can meet, in one place. The server enforces them, the SDK obeys them before it asks, the reference
+ * is generated from them, and `GET /v1/limits` answers them (an operator may have changed some).
+ */
+export interface LimitSpec {
+  readonly value: number
+  readonly unit: 'bytes' | 'characters' | 'count' | 'ms' | 'per second' | 'seconds'
+  readonly meaning: string
+}
+
+export const limitSpecs = {
+  messageBytesMax: { value: 65_536, unit: 'bytes', meaning: 'The payload of one message, as UTF-8 JSON' },
+  requestBytesMax: { value: 98_304, unit: 'bytes', meaning: 'The body of one HTTP request' },
+  frameBytesMax: { value: 98_304, unit: 'bytes', meaning: 'One frame from a client on the socket' },
+  jsonDepthMax: { value: 16, unit: 'count', meaning: 'Nesting of objects and arrays in a request or frame' },
+  titleCharactersMax: { value: 200, unit: 'characters', meaning: 'The title of a conversation' },
+  nameCharactersMax: { value: 120, unit: 'characters', meaning: 'The display name of a user, team or device' },
+  passwordCharactersMin: {
+    value: 15,
+    unit: 'characters',
+    meaning: 'A password that is the only factor (NIST SP 800-63B-4 §3.1.1.2)',
+  },
+  passwordCharactersMax: { value: 256, unit: 'characters', meaning: 'A password' },
+  conversationMembersMax: { value: 5_000, unit: 'count', meaning: 'Members of one conversation' },
+  receiptMembersMax: { value: 250, unit: 'count', meaning: 'Members up to which receipts of single persons are shown' },
+  membersPerRequestMax: { value: 250, unit: 'count', meaning: 'Users added to a conversation in one request' },
+  pageSizeMax: { value: 200, unit: 'count', meaning: 'Items of one page of a list' },
+  pageSizeDefault: { value: 50, unit: 'count', meaning: 'Items of one page when the request does not say' },
+  presenceWatchMax: { value: 500, unit: 'count', meaning: 'Users whose presence one socket watches' },
+  socketsPerUserMax: { value: 20, unit: 'count', meaning: 'Open sockets of one user' },
+  socketQueueBytesMax: {
+    value: 1_048_576,
+    unit: 'bytes',
+    meaning: 'Bytes that wait for a slow socket before it is closed',
+  },
+  socketCommandsPerSecond: { value: 50, unit: 'per second', meaning: 'Commands on one socket, sustained' },
+  socketCommandsBurst: { value: 200, unit: 'count', meaning: 'Commands on one socket, at once' },
+  socketUnansweredMax: { value: 256, unit: 'count', meaning: 'Commands on one socket that wait for their answer' },
+  requestsPerSecond: { value: 50, unit: 'per second', meaning: 'HTTP requests of one user, sustained' },
+  requestsBurst: { value: 200, unit: 'count', meaning: 'HTTP requests of one user, at once' },
+  signInsPerAddressPerSecond: { value: 1, unit: 'per second', meaning: 'Sign-in attempts from one address, sustained' },
+  signInsPerAddressBurst: { value: 30, unit: 'count', meaning: 'Sign-in attempts from one address, at once' },
+  signInDelayMsMax: {
+    value: 30_000,
+    unit: 'ms',
+    meaning: 'The longest wait after failed sign-ins; there is no lock-out',
+  },
+  accessTokenSeconds: { value: 300, unit: 'seconds', meaning: 'Life of an access token' },
+  socketTicketSeconds: { value: 30, unit: 'seconds', meaning: 'Life of a socket ticket; it works once' },
+  refreshGraceSeconds: {
+    value: 10,
+    unit: 'seconds',
+    meaning: 'How long a rotated refresh token still answers, for a lost reply',
+  },
+  sessionIdleSeconds: { value: 900, unit: 'seconds', meaning: 'A session without an act of its user ends' },
+  sessionAbsoluteSeconds: { value: 43_200, unit: 'seconds', meaning: 'A session ends, whatever happens in it' },
+  heartbeatMs: {
+    value: 20_000,
+    unit: 'ms',
+    meaning: 'A quiet client pings this often; a socket silent for three of these is closed',
+  },
+  typingMs: { value: 5_000, unit: 'ms', meaning: 'A typing signal is shown for this long' },
+  idempotencySeconds: { value: 2_592_000, unit: 'seconds', meaning: 'How long a repeated send is recognised' },
+} as const satisfies Record<string, LimitSpec>
+
+export type LimitName = keyof typeof limitSpecs
+export type Limits = Readonly<Record<LimitName, number>>
+
+export const limitDefaults: Limits = Object.freeze(
+  Object.fromEntries(Object.entries(limitSpecs).map(([name, spec]) => [name, spec.value])) as Record<LimitName, number>,
+)

@@ -1,0 +1,217 @@
+import type { ProblemSpec } from './problem.ts'
+
+/** Every code the platform can answer. A code is never renamed and never reused; each has a page in the reference. */
+export const problemCatalogue = {
+  'platform/invalid-input': {
+    status: 400,
+    title: 'The request does not fit its schema',
+    retry: 'never',
+    advice: 'Correct the fields that `errors` points to.',
+  },
+  'platform/malformed': {
+    status: 400,
+    title: 'The request is not well-formed JSON',
+    retry: 'never',
+    advice: 'Send one JSON object in UTF-8, nested no deeper than the limit.',
+  },
+  'platform/too-large': {
+    status: 413,
+    title: 'The request is larger than the limit',
+    retry: 'never',
+    advice: 'Read `GET /v1/limits` and send less at once.',
+  },
+  'platform/unsupported-media-type': {
+    status: 415,
+    title: 'The body is not application/json',
+    retry: 'never',
+    advice: 'Send `content-type: application/json`.',
+  },
+  'platform/not-found': {
+    status: 404,
+    title: 'There is no such route',
+    retry: 'never',
+    advice: 'Look the path up in `/v1/openapi.json`.',
+  },
+  'platform/method-not-allowed': {
+    status: 405,
+    title: 'The route does not take this method',
+    retry: 'never',
+    advice: 'Look the method up in `/v1/openapi.json`.',
+  },
+  'platform/rate-limited': {
+    status: 429,
+    title: 'Too many requests',
+    retry: 'after-delay',
+    advice: 'Wait `retryAfterMs`, then repeat the same request.',
+  },
+  'platform/unavailable': {
+    status: 503,
+    title: 'The server cannot record this right now',
+    retry: 'after-delay',
+    advice: 'Wait `retryAfterMs`, then repeat the same request with the same ids; it takes effect once.',
+  },
+  'platform/draining': {
+    status: 503,
+    title: 'This node is shutting down',
+    retry: 'after-delay',
+    advice: 'Reconnect; another node or the restarted one answers.',
+  },
+  'platform/internal': {
+    status: 500,
+    title: 'The server made a mistake',
+    retry: 'after-delay',
+    advice: 'Quote `instance` to the operator; nothing was changed.',
+  },
+  'platform/origin-refused': {
+    status: 403,
+    title: 'This origin may not embed or call the server',
+    retry: 'never',
+    advice: 'Have an administrator add the origin to the allowed ones.',
+  },
+  'identity/unauthenticated': {
+    status: 401,
+    title: 'Sign in first',
+    retry: 'after-reauth',
+    advice: 'Send a valid access token as `authorization: Bearer …`.',
+  },
+  'identity/token-expired': {
+    status: 401,
+    title: 'The access token has expired',
+    retry: 'after-reauth',
+    advice: 'Refresh the session, then repeat the request.',
+  },
+  'identity/session-ended': {
+    status: 401,
+    title: 'The session has ended',
+    retry: 'after-reauth',
+    advice: 'Sign in again.',
+  },
+  'identity/sign-in-failed': {
+    status: 401,
+    title: 'The name or the password is wrong',
+    retry: 'never',
+    advice: 'Check both. The answer is the same whether the account exists or not.',
+  },
+  'identity/sign-in-delayed': {
+    status: 429,
+    title: 'Too many failed sign-ins: wait a moment',
+    retry: 'after-delay',
+    advice: 'Wait `retryAfterMs` and try again; the account is not locked.',
+  },
+  'identity/ticket-invalid': {
+    status: 401,
+    title: 'The socket ticket is unknown, used or expired',
+    retry: 'after-reauth',
+    advice: 'Ask for a new ticket with `POST /v1/socket-tickets`; each works once.',
+  },
+  'identity/link-invalid': {
+    status: 404,
+    title: 'The sign-in link is unknown, used or expired',
+    retry: 'never',
+    advice: 'Ask an administrator for a new link.',
+  },
+  'identity/refresh-invalid': {
+    status: 401,
+    title: 'The refresh token is unknown, used or expired',
+    retry: 'after-reauth',
+    advice: 'Sign in again.',
+  },
+  'identity/password-weak': {
+    status: 400,
+    title: 'The password is too short or too common',
+    retry: 'never',
+    advice: 'Choose a longer phrase; no particular characters are needed.',
+  },
+  'identity/login-taken': {
+    status: 409,
+    title: 'Another user signs in by this name',
+    retry: 'never',
+    advice: 'Choose another sign-in name.',
+  },
+  'identity/last-administrator': {
+    status: 409,
+    title: 'A tenant keeps at least one active administrator',
+    retry: 'never',
+    advice: 'Make another user administrator first.',
+  },
+  'access/denied': {
+    status: 403,
+    title: 'Your role does not allow this',
+    retry: 'never',
+    advice: 'Ask an administrator, or look at `can` before offering the action.',
+  },
+  'access/not-found': {
+    status: 404,
+    title: 'There is no such thing, or it is not yours to see',
+    retry: 'never',
+    advice: 'Sync: you may have been removed.',
+  },
+  'conversations/closed': {
+    status: 409,
+    title: 'The conversation is closed',
+    retry: 'never',
+    advice: 'Start another conversation.',
+  },
+  'conversations/too-many-members': {
+    status: 409,
+    title: 'The conversation has as many members as it may',
+    retry: 'never',
+    advice: 'Read `conversationMembersMax` from `GET /v1/limits`.',
+  },
+  'conversations/unknown-user': {
+    status: 400,
+    title: 'A named user does not exist or is not active',
+    retry: 'never',
+    advice: 'List the users and choose among them.',
+  },
+  'conversations/last-manager': {
+    status: 409,
+    title: 'A conversation keeps at least one manager',
+    retry: 'never',
+    advice: 'Make another member manager first.',
+  },
+  'conversations/id-taken': {
+    status: 409,
+    title: 'The conversation id is in use with other content',
+    retry: 'never',
+    advice: 'Make a new id.',
+  },
+  'conversations/cursor-ahead': {
+    status: 409,
+    title: 'The cursor points past the end of the conversation',
+    retry: 'after-sync',
+    advice: 'Sync, then move the cursor to an entry that exists.',
+  },
+  'conversations/sync-expired': {
+    status: 410,
+    title: 'The sync token is too old or from another deployment',
+    retry: 'after-sync',
+    advice: 'Sync once without a token.',
+  },
+  'messages/too-large': {
+    status: 413,
+    title: 'The message is larger than the limit',
+    retry: 'never',
+    advice: 'Shorten it; `messageBytesMax` of `GET /v1/limits` says how far.',
+  },
+  'messages/entry-conflict': {
+    status: 409,
+    title: 'The entry id was used for another message',
+    retry: 'never',
+    advice: 'Make a new entry id for new content.',
+  },
+  'socket/unknown-command': {
+    status: 400,
+    title: 'There is no such socket command',
+    retry: 'never',
+    advice: 'Look the command up in `/v1/asyncapi.json`.',
+  },
+  'socket/flooded': {
+    status: 429,
+    title: 'Too many commands on this socket',
+    retry: 'after-delay',
+    advice: 'Wait `retryAfterMs`; a client that goes on is disconnected with code 4429.',
+  },
+} as const satisfies Record<string, ProblemSpec>
+
+export type ProblemCode = keyof typeof problemCatalogue
