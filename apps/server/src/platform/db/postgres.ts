@@ -1,0 +1,161 @@
+/** The database over the wire: PostgreSQL, or the embedded engine, which speaks the same protocol. */
+
+import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { dbLimits } from '../limits/db-limits.ts'
+import { Secret } from '../phi/phi.ts'
+import type { ContextProof } from './context-proof.ts'
+import { classify, DatabaseUnavailable, StatementFailed } from './errors.ts'
+import { attempt, isUsable, type Entry } from './transaction.ts'
+import type { Db, Lane, LaneTx } from './tx.ts'
+import { wireTypes } from './wire-types.ts'
+
+export interface PostgresOptions {
+  /** `postgres://login@host:port/database`; the login role is one that may do nothing by itself */
+  readonly url: Secret<string> | string
+  /** Connections for ordinary transactions. */
+  readonly poolSize: number
+  /** Connections for group commit, one per lane. 0: one lane, which shares the pool (embedded). */
+  readonly lanes: number
+  readonly tenantProof: ContextProof
+  /** Told of every connection that was lost or could not be made. */
+  readonly onConnectionError?: (code: string) => void
+  /** Another way to the server than TCP or a Unix socket. */
+  readonly stream?: () => Duplex
+}
+
+export interface Postgres extends Db, AsyncDisposable {
+  /** Resolves when the database answers. @throws DatabaseUnavailable */
+  ping(): Promise<void>
+}
+
+/**
+ * Opens the database. A lost connection is replaced when the next transaction needs one, so the server recovers by
+ * itself when the database comes back.
+ *
+ * Durability: `withTx` resolves after COMMIT was answered. Retries: conflicts only, at most `dbLimits.attemptsMax`.
+ * @throws DatabaseUnavailable when it cannot be reached, StatementFailed `tx.login` when the login role has rights
+ */
+export async function openPostgres(options: PostgresOptions): Promise<Postgres> {
+  const pool = createPool(options, options.poolSize)
+  const lanePools = Array.from({ length: options.lanes }, () => createPool(options, 1))
+  const lanes: Lane[] = (lanePools.length === 0 ? [pool] : lanePools).map((lanePool) => ({
+    withTx: (fn) => withRetry(lanePool, options.tenantProof, { role: 'app', tenantId: undefined }, fn),
+  }))
+  const db: Postgres = {
+    withTx: (scope, fn) => withRetry(pool, options.tenantProof, scope, fn),
+    lane: (index) => lanes[index % lanes.length]!,
+    lanes: lanes.length,
+    ping: () => onConnection(pool, ping),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([pool, ...lanePools].map((each) => each.end()))
+    },
+  }
+  try {
+    await onConnection(pool, refusePowerfulLogin)
+  } catch (error) {
+    await db[Symbol.asyncDispose]()
+    throw error
+  }
+  return db
+}
+
+// The embedded engine has one session for ever, so a new connection may meet the statements that an old one prepared.
+const sessionSetUp = `deallocate all; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'iso_8601';
+  set bytea_output = 'hex'; set statement_timeout = ${dbLimits.statementTimeoutMs};
+  set lock_timeout = ${dbLimits.lockTimeoutMs};
+  set idle_in_transaction_session_timeout = ${dbLimits.idleInTransactionTimeoutMs}`
+
+function createPool(options: PostgresOptions, max: number): pg.Pool {
+  const url = options.url instanceof Secret ? options.url.reveal() : options.url
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    idleTimeoutMillis: 0,
+    connectionTimeoutMillis: dbLimits.acquireTimeoutMs,
+    query_timeout: dbLimits.answerTimeoutMs,
+    keepAlive: true,
+    pipeline: true,
+    application_name: 'sotto',
+    types: wireTypes,
+    ...(options.stream === undefined ? {} : { stream: options.stream }),
+    onConnect: async (client) => {
+      // A connection that dies while a transaction holds it reports that twice: to the transaction, and here.
+      client.on('error', (error) => options.onConnectionError?.(codeOf(error)))
+      await client.query(sessionSetUp)
+    },
+  })
+  // The pool repeats what its idle connections report; it has been heard above.
+  pool.on('error', () => {})
+  return pool
+}
+
+function codeOf(error: Error): string {
+  return classify(error, 'tx.connect') instanceof DatabaseUnavailable
+    ? String((error as { code?: string }).code ?? 'closed')
+    : 'refused'
+}
+
+async function withRetry<T>(
+  pool: pg.Pool,
+  prove: ContextProof,
+  entry: Entry,
+  fn: (tx: LaneTx) => Promise<T>,
+): Promise<T> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await onConnection(pool, (client) => attempt(client, prove, entry, fn))
+    } catch (error) {
+      if (!(error instanceof StatementFailed && error.isConflict)) throw error
+      // Losing five times in a row says that the database is too busy for this, not that the request is wrong.
+      if (attempts === dbLimits.attemptsMax) throw new DatabaseUnavailable('not-applied', error.sqlState)
+    }
+    await delay(dbLimits.retryDelayMs * 2 ** (attempts - 1))
+  }
+}
+
+async function onConnection<T>(pool: pg.Pool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  let client: pg.PoolClient
+  try {
+    client = await pool.connect()
+  } catch (error) {
+    throw new DatabaseUnavailable('not-applied', codeOf(error as Error))
+  }
+  try {
+    const result = await use(client)
+    client.release()
+    return result
+  } catch (error) {
+    client.release(!isUsable(client))
+    throw error
+  }
+}
+
+async function ping(client: pg.ClientBase): Promise<void> {
+  try {
+    await client.query('select 1')
+  } catch (error) {
+    throw classify(error, 'tx.ping')
+  }
+}
+
+/**
+ * Row-level security does not bind a superuser, a role with BYPASSRLS or a member of the owner, so a server that logs in
+ * as one would have no tenants' walls at all.
+ */
+async function refusePowerfulLogin(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client
+    .query<{ powerful: boolean }>(
+      `select rolsuper or rolbypassrls or coalesce(pg_has_role(session_user, to_regrole('sotto_owner'), 'member'), false)
+         as powerful from pg_roles where rolname = session_user`,
+    )
+    .catch((error: unknown) => {
+      throw classify(error, 'tx.login')
+    })
+  if (rows[0]?.powerful === false) return
+  throw new Error(
+    'The role in DATABASE_URL is a superuser, bypasses row-level security or owns the schema. ' +
+      'Log in as a role without rights of its own: create role sotto_login login noinherit password …; then run sotto migrate.',
+  )
+}

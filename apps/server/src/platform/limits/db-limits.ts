@@ -1,0 +1,19 @@
+/** Limits of the way to the database. All times in milliseconds. */
+
+export const dbLimits = {
+  /** A statement that runs longer is cancelled by the server: the request behind it has long been given up. */
+  statementTimeoutMs: 15_000,
+  /** Waiting longer for a row means that its holder hangs: better one retryable problem than a queue. */
+  lockTimeoutMs: 5_000,
+  /** A transaction whose process has gone silent must not hold its locks. */
+  idleInTransactionTimeoutMs: 10_000,
+  /** The client's own patience, for a server that does not even answer "cancelled" (a cut cable). */
+  answerTimeoutMs: 20_000,
+  /** How long a caller waits for a free connection, or for a new one to be made. */
+  acquireTimeoutMs: 10_000,
+  connectTimeoutMs: 5_000,
+  /** Attempts at a transaction that loses to a concurrent one (serialization failure, deadlock). */
+  attemptsMax: 5,
+  /** The pause before the second attempt; it doubles with each further one. */
+  retryDelayMs: 2,
+} as const
