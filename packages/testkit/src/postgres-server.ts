@@ -1,0 +1,147 @@
+/** A real PostgreSQL of one's own: a cluster in a temporary folder, reached by a Unix socket in it, with fsync on. */
+
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import pg from 'pg'
+
+export interface PostgresServer extends AsyncDisposable {
+  /** As the superuser. */
+  adminUrl(database?: string): string
+  /** As `role`, which the cluster trusts without a password. */
+  urlOf(role: string, database: string): string
+  start(): Promise<void>
+  /** `fast`: a clean shutdown that throws out the sessions. */
+  stop(): Promise<void>
+  /** Postmaster and all its children, at once, without a word. */
+  kill(): Promise<void>
+}
+
+const PORT = 5432
+
+/** @param settings  further lines of postgresql.conf, as `name = value` */
+export async function startPostgresServer(settings: readonly string[] = []): Promise<PostgresServer> {
+  const directory = await mkdtemp(join(tmpdir(), 'sotto-postgres-'))
+  const user = unprivilegedUser()
+  if (user !== undefined) await chown(directory, user.uid, user.gid)
+  await chmod(directory, 0o755)
+  const data = join(directory, 'data')
+  await promisify(execFile)(program('initdb'), initdbArgs(data), { ...user, cwd: directory })
+  const server = createServer(directory, data, user, settings)
+  try {
+    await server.start()
+  } catch (error) {
+    await server[Symbol.asyncDispose]()
+    throw error
+  }
+  return server
+}
+
+function initdbArgs(data: string): string[] {
+  return ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync']
+}
+
+function createServer(
+  directory: string,
+  data: string,
+  user: User | undefined,
+  settings: readonly string[],
+): PostgresServer {
+  const options = ['listen_addresses=', `unix_socket_directories=${directory}`, `port=${PORT}`, 'fsync=on', ...settings]
+  let postmaster: ChildProcess | undefined
+
+  function urlOf(role: string, database: string): string {
+    return `postgres://${role}@localhost:${PORT}/${database}?host=${encodeURIComponent(directory)}`
+  }
+
+  async function end(kill: (child: ChildProcess) => void): Promise<void> {
+    const child = postmaster
+    postmaster = undefined
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    kill(child)
+    await exit
+  }
+
+  return {
+    urlOf,
+    adminUrl: (database = 'postgres') => urlOf('postgres', database),
+    async start() {
+      const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]
+      postmaster = spawn(program('postgres'), args, { ...user, cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] })
+      await untilReady(postmaster)
+    },
+    stop: () => end((child) => void child.kill('SIGINT')),
+    kill: () =>
+      end((child) => {
+        const children = childrenOf(child.pid!)
+        for (const pid of [child.pid!, ...children]) process.kill(pid, 'SIGKILL')
+      }),
+    async [Symbol.asyncDispose]() {
+      await this.stop()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Settles when the server says that it is ready, or with what it said before it ended. */
+async function untilReady(postmaster: ChildProcess): Promise<void> {
+  let log = ''
+  await new Promise<void>((resolve, reject) => {
+    postmaster.once('error', reject)
+    postmaster.once('exit', (code) => reject(new Error(`postgres ended (${code}): ${log.slice(-2000)}`)))
+    postmaster.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      log = (log + text).slice(-10_000)
+      if (log.includes('database system is ready to accept connections')) resolve()
+    })
+  })
+  postmaster.stderr!.removeAllListeners('data').resume()
+}
+
+function childrenOf(parent: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => {
+    try {
+      // After the command's name in parentheses: state, then the parent's id (proc(5), stat).
+      return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[1]) === parent
+    } catch {
+      return false
+    }
+  })
+}
+
+interface User {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** PostgreSQL refuses to run as root. */
+function unprivilegedUser(): User | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const name = readFileSync('/etc/passwd', 'utf8').includes('\npostgres:') ? 'postgres' : 'nobody'
+  const idOf = (flag: string): number => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))
+  return { uid: idOf('-u'), gid: idOf('-g') }
+}
+
+/** Newest first of what Debian has installed, else what is on the path. */
+function program(name: string): string {
+  const root = '/usr/lib/postgresql'
+  const versions = existsSync(root) ? readdirSync(root).toSorted((a, b) => Number(b) - Number(a)) : []
+  const found = versions.map((version) => join(root, version, 'bin', name)).find((path) => existsSync(path))
+  return found ?? name
+}
+
+/** One statement after the other as the superuser of `url`. */
+export async function asAdmin<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
