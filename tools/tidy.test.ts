@@ -242,7 +242,7 @@ describe('a source file', () => {
   })
 
   test('is not a test that is focused or skipped', () => {
-    const text = `import { describe, test } from 'vitest'\ntest.${'only'}('a', () => {})\ndescribe.${'skip'}('b', () => {})\n`
+    const text = `import { describe, test } from 'vitest'\ntest.only('a', () => {})\ndescribe.skip('b', () => {})\n`
     expect(findings({ 'tools/a.test.ts': text })).toEqual([
       'focused tests tools/a.test.ts:2',
       'focused tests tools/a.test.ts:3',
