@@ -200,6 +200,12 @@ export const problemCatalogue = {
     retry: 'never',
     advice: 'Make a new entry id for new content.',
   },
+  'keys/unreadable': {
+    status: 410,
+    title: 'This can no longer be read',
+    retry: 'never',
+    advice: 'Its key was destroyed or disabled; the compliance officer of the tenant knows why.',
+  },
   'socket/unknown-command': {
     status: 400,
     title: 'There is no such socket command',
