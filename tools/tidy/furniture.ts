@@ -5,7 +5,8 @@ import { isTestFile, type Source } from './source.ts'
 // All rooms have the same furniture, and the suffix of a file is a promise.
 
 const DOMAINS = 'apps/server/src/domains/'
-const SUFFIXES = /\.(model|routes|commands|events|problems|port)\.ts$|-store\.ts$|^index\.ts$|^on-[a-z0-9-]+\.ts$/
+const SUFFIXES =
+  /\.(model|routes|commands|events|topics|problems|port|deps)\.ts$|-store\.ts$|^index\.ts$|^on-[a-z0-9-]+\.ts$/
 
 export const suffixes: Rule = { name: 'suffixes', check: (project) => rooms(project).flatMap(checkSuffix) }
 export const readmes: Rule = { name: 'readmes', check: checkReadmes }
@@ -34,10 +35,12 @@ function checkSuffix(source: Source): readonly Finding[] {
         at(`${name} does not take tx first`, 'a store works in the transaction of its caller', line),
       )
   }
-  if (file.endsWith('.port.ts')) {
+  if (file.endsWith('.port.ts') || file.endsWith('.deps.ts')) {
     return source.exports
       .filter(({ kind }) => kind !== 'type')
-      .map(({ name, line }) => at(`${name} is no type`, 'a port is types only; what runs is an adapter', line))
+      .map(({ name, line }) =>
+        at(`${name} is no type`, 'ports and deps are types only; what runs is an adapter, or main/compose.ts', line),
+      )
   }
   if (file.endsWith('.model.ts')) return checkModel(source, at)
   if (!isOperation(source)) return []
