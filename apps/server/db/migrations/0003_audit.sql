@@ -29,6 +29,8 @@ create table sotto.audit_body (
   created_at timestamptz not null,
   audit_event_id uuid not null,
   body_encrypted bytea not null,
+  -- Whose key it takes to open the body, beside the tenant's.
+  subject_user_id uuid,
   constraint audit_body_pkey primary key (tenant_id, created_at, audit_event_id),
   constraint audit_body_event_fkey foreign key (tenant_id, created_at, audit_event_id)
     references sotto.audit_event (tenant_id, created_at, audit_event_id)

@@ -35,12 +35,15 @@ export const conversationPayloadSchema = z.strictObject({
   change: z.enum(['renamed', 'closed', 'reopened']),
 })
 
+/** What stands where an entry was erased: its place, and nothing of its content. */
+export const erasedPayloadSchema = z.strictObject({ v: z.literal(1), type: z.literal('erased') })
+
 /** What a client may send. */
 export const sendablePayloadSchema = z.discriminatedUnion('type', [textPayloadSchema]).meta({ id: 'SendablePayload' })
 export type SendablePayload = z.infer<typeof sendablePayloadSchema>
 
 export const payloadSchema = z
-  .discriminatedUnion('type', [textPayloadSchema, membershipPayloadSchema, conversationPayloadSchema])
+  .discriminatedUnion('type', [textPayloadSchema, membershipPayloadSchema, conversationPayloadSchema, erasedPayloadSchema])
   .meta({ id: 'Payload' })
 export type Payload = z.infer<typeof payloadSchema>
 

@@ -8,7 +8,6 @@ import type { FactSources, MembershipFacts, SessionFacts } from './facts.ts'
 import {
   conversationActions,
   directoryActions,
-  listCapabilities,
   POLICY_VERSION,
   tenantActions,
   type ConversationAction,
@@ -73,7 +72,8 @@ export function createAccess(deps: AccessDeps) {
       return { grant: mint(deps, ctx, action, conversationId), session, membership }
     },
 
-    capabilities: listCapabilities,
+    /** The caller's session as it stands now. @throws identity/session-ended 401 */
+    getSession: (tx: Tx, ctx: Ctx): Promise<SessionFacts> => deps.facts.getSessionFacts(tx, ctx),
   }
 }
 

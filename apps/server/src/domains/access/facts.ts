@@ -17,6 +17,11 @@ export interface MembershipFacts {
   readonly closed: boolean
   readonly kind: 'direct' | 'group'
   readonly subjectUserId: UserId | null
+  /** The oldest position the caller may read; undefined when not a member now. */
+  readonly firstVisibleSeq: number | undefined
+  readonly lastSeq: number
+  readonly keyEpoch: number
+  readonly memberCount: number
 }
 
 export interface FactSources {

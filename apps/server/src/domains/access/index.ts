@@ -8,3 +8,4 @@ export {
   type DirectoryAction,
   type TenantAction,
 } from './policy.ts'
+export { createKeptDecisions, type KeptDecisions } from './kept-decisions.ts'

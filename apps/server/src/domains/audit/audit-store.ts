@@ -1,4 +1,4 @@
-import type { TenantId } from '@sotto/protocol'
+import type { AuditAction, AuditOutcome, TenantId, UserId } from '@sotto/protocol'
 import { statement, type Tx } from '../../platform/db/tx.ts'
 import type { Instant } from '../../platform/time/clock.ts'
 
@@ -12,21 +12,23 @@ export interface AuditRow {
   readonly actorIndex: Buffer | null
   readonly subjectIndex: Buffer | null
   readonly resourceIndex: Buffer | null
+  /** Whose key it takes to open the body. */
+  readonly subjectUserId: string | null
   readonly bodyEncrypted: Buffer
 }
 
 const insert = statement<never>(
   'audit.insert',
   `with item as (
-     select * from unnest($2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bytea[])
-       as t (audit_event_id, created_at, class, outcome, commitment, actor_index, subject_index, resource_index, body_encrypted)
+     select * from unnest($2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bytea[], $11::uuid[])
+       as t (audit_event_id, created_at, class, outcome, commitment, actor_index, subject_index, resource_index, body_encrypted, subject_user_id)
    ), event as (
      insert into audit_event (tenant_id, created_at, audit_event_id, class, outcome, day, commitment, actor_index, subject_index, resource_index)
      select $1, created_at, audit_event_id, class, outcome, (created_at at time zone 'UTC')::date, commitment, actor_index, subject_index, resource_index
      from item
    )
-   insert into audit_body (tenant_id, created_at, audit_event_id, body_encrypted)
-   select $1, created_at, audit_event_id, body_encrypted from item`,
+   insert into audit_body (tenant_id, created_at, audit_event_id, body_encrypted, subject_user_id)
+   select $1, created_at, audit_event_id, body_encrypted, subject_user_id from item`,
 )
 
 /** Inserts the rows of one tenant in one statement. */
@@ -42,6 +44,7 @@ export async function insertAuditRows(tx: Tx, tenantId: TenantId, rows: readonly
     rows.map((row) => row.subjectIndex),
     rows.map((row) => row.resourceIndex),
     rows.map((row) => row.bodyEncrypted),
+    rows.map((row) => row.subjectUserId),
   ])
 }
 
@@ -49,8 +52,10 @@ export interface StoredAuditEvent {
   readonly audit_event_id: string
   readonly created_at: Instant
   readonly commitment: Buffer
+  readonly class: AuditAction
+  readonly outcome: AuditOutcome
   readonly body_encrypted: Buffer | null
-  readonly has_subject: boolean
+  readonly subject_user_id: UserId | null
 }
 
 export interface AuditFilter {
@@ -66,7 +71,7 @@ export interface AuditFilter {
   readonly limit: number
 }
 
-const columns = `e.audit_event_id, e.created_at, e.commitment, b.body_encrypted, e.subject_index is not null as has_subject`
+const columns = `e.audit_event_id, e.created_at, e.commitment, e.class, e.outcome, b.body_encrypted, b.subject_user_id`
 
 const list = statement<StoredAuditEvent>(
   'audit.list',

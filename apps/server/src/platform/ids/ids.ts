@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../time/clock.ts'
+import { instant, type Clock, type Instant } from '../time/clock.ts'
 
 /** Random bytes are a parameter, like time: tests pass a seeded source. */
 export interface Random {
@@ -11,10 +11,18 @@ export const systemRandom: Random = { bytes: (length) => randomBytes(length) }
 /** Makes ids: UUIDv7 (RFC 9562 §5.7), ordered by birth to the millisecond, never used to order anything. */
 export interface Ids {
   next<Id extends string>(): Id
+  /** An id whose millisecond of birth is the given one: for records that are found by both. */
+  at<Id extends string>(birth: Instant): Id
 }
 
 export function createIds(clock: Clock, random: Random): Ids {
-  return { next: <Id extends string>() => uuidv7(clock.now(), random.bytes(10)) as Id }
+  const at = <Id extends string>(birth: Instant) => uuidv7(birth, random.bytes(10)) as Id
+  return { next: <Id extends string>() => at<Id>(clock.now()), at }
+}
+
+/** The millisecond of birth that a UUIDv7 carries in its first 48 bits. */
+export function birthOf(id: string): Instant {
+  return instant(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16))
 }
 
 /** @param entropy  10 random bytes; 74 bits of them are used */

@@ -12,6 +12,8 @@ export interface ProblemOptions {
   readonly errors?: readonly InvalidField[]
   /** What the audit trail keeps when the caller may only see "not found". */
   readonly trueReason?: string
+  /** The refusal stands in the audit trail already, so the edge does not record it again. */
+  readonly recorded?: boolean
 }
 
 /** What an operation answers when it does not succeed: one class, codes from the published catalogue. */
@@ -22,6 +24,7 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   readonly retryAfterMs: number | undefined
   readonly errors: readonly InvalidField[] | undefined
   readonly trueReason: string
+  readonly recorded: boolean
 
   constructor(code: Code, options: ProblemOptions = {}) {
     const spec: ProblemSpec = problemCatalogue[code]
@@ -31,6 +34,7 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
     this.retryAfterMs = options.retryAfterMs ?? (spec.retry === 'after-delay' ? 1_000 : undefined)
     this.errors = options.errors
     this.trueReason = options.trueReason ?? code
+    this.recorded = options.recorded ?? false
   }
 }
 

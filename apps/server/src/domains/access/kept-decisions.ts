@@ -1,0 +1,47 @@
+import type { ConversationId, SessionId } from '@sotto/protocol'
+import { scopeOf, type Ctx } from '../../platform/context/context.ts'
+import { createBoundedMap } from '../../platform/crypto/bounded-map.ts'
+import type { Db } from '../../platform/db/tx.ts'
+import type { Clock } from '../../platform/time/clock.ts'
+import type { Access, ConversationDecision } from './authorize.ts'
+import type { ConversationAction } from './policy.ts'
+
+const KEPT_MAX = 50_000
+
+/**
+ * Decisions kept for as long as their grants live, per session, conversation and action, so that a conversation's next
+ * message asks the database nothing before it is appended. Whoever uses one checks session and membership again where the
+ * act is made durable; `forget…` drops what a change may have overtaken at once.
+ */
+export interface KeptDecisions {
+  authorizeConversation<A extends ConversationAction>(
+    ctx: Ctx,
+    action: A,
+    conversationId: ConversationId,
+  ): Promise<ConversationDecision<A>>
+  forgetConversation(conversationId: ConversationId): void
+  forgetSessions(sessionIds: readonly SessionId[]): void
+}
+
+export function createKeptDecisions(deps: {
+  readonly db: Db
+  readonly access: Access
+  readonly clock: Clock
+}): KeptDecisions {
+  const kept = createBoundedMap<ConversationDecision<ConversationAction>>(KEPT_MAX)
+  return {
+    async authorizeConversation(ctx, action, conversationId) {
+      const key = `${ctx.sessionId}/${conversationId}/${action}`
+      const known = kept.get(key) as ConversationDecision<typeof action> | undefined
+      if (known && deps.clock.now() < known.grant.expiresAt) return known
+      const decision = await deps.db.withTx(scopeOf(ctx), (tx) =>
+        deps.access.authorizeConversation(tx, ctx, action, conversationId),
+      )
+      kept.set(key, decision)
+      return decision
+    },
+    forgetConversation: (conversationId) =>
+      kept.deleteWhere((decision) => decision.membership.conversationId === conversationId),
+    forgetSessions: (sessionIds) => kept.deleteWhere((decision) => sessionIds.includes(decision.session.sessionId)),
+  }
+}

@@ -1,0 +1,111 @@
+import type { AuditEvent, InputOf, Operations, ReplyOf } from '@sotto/protocol'
+import { scopeOf, type Ctx } from '../../platform/context/context.ts'
+import type { Sealer } from '../../platform/crypto/seal.ts'
+import { keyedHash } from '../../platform/crypto/primitives.ts'
+import type { Db, Tx } from '../../platform/db/tx.ts'
+import { birthOf } from '../../platform/ids/ids.ts'
+import { Problem, problem } from '../../platform/problem/problem.ts'
+import { instant, toRfc3339 } from '../../platform/time/clock.ts'
+import type { Access } from '../access/index.ts'
+import { listAuditRows, type AuditFilter, type StoredAuditEvent } from './audit-store.ts'
+import { openAuditEvent } from './open-audit-event.ts'
+import { recordAudit, type AuditIndex, type RecordDeps } from './record-audit.ts'
+
+export interface AuditReadDeps extends RecordDeps {
+  readonly db: Db
+  readonly access: Access
+  readonly sealer: Sealer
+}
+
+type Input = InputOf<Operations['listAuditEvents']>
+
+/**
+ * Searches the trail of the caller's tenant, newest first. The search is itself an act: who looked for whom is recorded
+ * with the filter before anything is returned.
+ *
+ * @throws access/denied 403 · platform/invalid-input 400 (a page key that is not one)
+ * @effects audit `audit-event.list`
+ */
+export async function listAuditEvents(
+  deps: AuditReadDeps,
+  ctx: Ctx,
+  input: Input,
+): Promise<ReplyOf<Operations['listAuditEvents']>> {
+  return deps.db.withTx(scopeOf(ctx), async (tx) => {
+    await deps.access.authorize(tx, ctx, 'audit-event.list')
+    const rows = await listAuditRows(tx, ctx.tenantId, await toFilter(deps, tx, ctx, input))
+    const page = rows.slice(0, input.limit)
+    const items = await Promise.all(page.map((row) => readAuditEvent(deps, tx, ctx, row)))
+    await recordAudit(deps, tx, ctx, {
+      action: 'audit-event.list',
+      subjectUserId: input.subjectUserId ?? null,
+      details: { ...filterDetails(input), events: items.length },
+    })
+    return { items, next: rows.length > input.limit ? (page.at(-1)?.audit_event_id ?? null) : null }
+  })
+}
+
+async function toFilter(deps: AuditReadDeps, tx: Tx, ctx: Ctx, input: Input): Promise<AuditFilter> {
+  const index = async (purpose: AuditIndex, id: string | undefined) =>
+    id === undefined ? null : keyedHash(await deps.keys.getIndexKey(tx, ctx.tenantId, purpose), id)
+  return {
+    actorIndex: await index('audit-actor', input.actorUserId),
+    subjectIndex: await index('audit-subject', input.subjectUserId),
+    resourceIndex: await index('audit-resource', input.resourceId),
+    class: input.action ?? null,
+    outcome: input.outcome ?? null,
+    from: input.from === undefined ? null : instant(Date.parse(input.from)),
+    to: input.to === undefined ? null : instant(Date.parse(input.to)),
+    before: input.after === undefined ? null : pageKey(input.after),
+    limit: input.limit + 1,
+  }
+}
+
+function pageKey(after: string) {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(after)) {
+    throw problem('platform/invalid-input', { errors: [{ pointer: '/after', message: 'not the `next` of a page' }] })
+  }
+  return { at: birthOf(after), auditEventId: after }
+}
+
+function filterDetails(input: Input): Record<string, string> {
+  const { actorUserId, resourceId, action, outcome, from, to } = input
+  const given = Object.entries({ actorUserId, resourceId, action, outcome, from, to }).filter(
+    ([, value]) => value !== undefined,
+  )
+  return Object.fromEntries(given) as Record<string, string>
+}
+
+/** An event whose body was erased, or whose key was destroyed, still stands: with its class, its outcome and its instant. */
+export async function readAuditEvent(
+  deps: AuditReadDeps,
+  tx: Tx,
+  ctx: Ctx,
+  row: StoredAuditEvent,
+): Promise<AuditEvent> {
+  if (row.body_encrypted === null) return erasedEvent(row)
+  try {
+    const key = await deps.keys.getAuditKey(tx, ctx.tenantId, row.subject_user_id)
+    return openAuditEvent(deps.sealer, ctx.tenantId, key, row)
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'keys/unreadable') return erasedEvent(row)
+    throw error
+  }
+}
+
+function erasedEvent(row: StoredAuditEvent): AuditEvent {
+  return {
+    auditEventId: row.audit_event_id as AuditEvent['auditEventId'],
+    at: toRfc3339(row.created_at),
+    action: row.class,
+    outcome: row.outcome,
+    code: null,
+    actor: { userId: null, role: null, deviceId: null, sessionId: null, address: null },
+    resource: null,
+    subjectUserId: null,
+    purpose: 'HCOMPL',
+    requestId: '',
+    count: 1,
+    details: { erased: true },
+  }
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { createSecretKey, type KeyObject } from 'node:crypto'
+import type { AuditEvent, TenantId, UserId } from '@sotto/protocol'
+import { AUDIT_SALT_BYTES, canonicalBytes, commitEvent } from '@sotto/transparency'
+import type { AnonymousCtx, Ctx } from '../../platform/context/context.ts'
+import type { DataKey } from '../../platform/crypto/envelope.ts'
+import type { Sealer } from '../../platform/crypto/seal.ts'
+import { hmacSha256, keyedHash } from '../../platform/crypto/primitives.ts'
+import type { Tx } from '../../platform/db/tx.ts'
+import type { Ids, Random } from '../../platform/ids/ids.ts'
+import type { Clock, Instant } from '../../platform/time/clock.ts'
+import type { KeyAccess } from '../keys/index.ts'
+import { buildAuditEvent, type AuditItem, type AuditRecord } from './audit-event.model.ts'
+import { insertAuditRows, type AuditRow } from './audit-store.ts'
+
+export type AuditIndex = 'audit-actor' | 'audit-subject' | 'audit-resource'
+
+/** What the trail needs of the tenant's keys. */
+export interface AuditKeys {
+  getAuditKey(access: KeyAccess, tenantId: TenantId, subjectUserId: UserId | null): Promise<DataKey>
+  getIndexKey(access: KeyAccess, tenantId: TenantId, purpose: AuditIndex): Promise<KeyObject>
+}
+
+export interface RecordDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly ids: Ids
+  readonly sealer: Sealer
+  readonly keys: AuditKeys
+}
+
+/**
+ * Records acts in the transaction that does them: if this fails, the act fails.
+ *
+ * @throws whatever the transaction throws; the caller lets it pass
+ * @effects audit_event, audit_body
+ * @control 45 CFR 164.312(b)
+ */
+export async function recordAudit(
+  deps: RecordDeps,
+  tx: Tx,
+  ctx: Ctx | AnonymousCtx,
+  records: AuditRecord | readonly AuditRecord[],
+): Promise<void> {
+  const list: readonly AuditRecord[] = Array.isArray(records)
+    ? (records as readonly AuditRecord[])
+    : [records as AuditRecord]
+  await recordAuditItems(
+    deps,
+    tx,
+    ctx.tenantId,
+    list.map((record) => ({ ctx, record })),
+  )
+}
+
+/** The same for the acts of many actors of one tenant, in one statement (group commit). */
+export async function recordAuditItems(
+  deps: RecordDeps,
+  tx: Tx,
+  tenantId: TenantId,
+  items: readonly AuditItem[],
+): Promise<void> {
+  if (items.length === 0) return
+  const [actorKey, subjectKey, resourceKey] = await Promise.all([
+    deps.keys.getIndexKey(tx, tenantId, 'audit-actor'),
+    deps.keys.getIndexKey(tx, tenantId, 'audit-subject'),
+    deps.keys.getIndexKey(tx, tenantId, 'audit-resource'),
+  ])
+  const at = deps.clock.now()
+  const rows: AuditRow[] = []
+  for (const item of items) {
+    assert(item.ctx.tenantId === tenantId, 'An act is recorded in its own tenant')
+    const bodyKey = await deps.keys.getAuditKey(tx, tenantId, item.record.subjectUserId ?? null)
+    const event = buildAuditEvent(deps.ids.at(at), at, item)
+    rows.push({
+      ...sealEvent(deps, tenantId, bodyKey, at, event),
+      subjectUserId: event.subjectUserId,
+      actorIndex: event.actor.userId === null ? null : keyedHash(actorKey, event.actor.userId),
+      subjectIndex: event.subjectUserId === null ? null : keyedHash(subjectKey, event.subjectUserId),
+      resourceIndex: event.resource === null ? null : keyedHash(resourceKey, event.resource.id),
+    })
+  }
+  await insertAuditRows(tx, tenantId, rows)
+}
+
+/** The salt lies within the sealed body: erasing the body, or its key, leaves a commitment that nobody can try values on. */
+function sealEvent(deps: RecordDeps, tenantId: TenantId, bodyKey: DataKey, at: Instant, event: AuditEvent) {
+  const salt = deps.random.bytes(AUDIT_SALT_BYTES)
+  const canonical = canonicalBytes(event as never)
+  return {
+    auditEventId: event.auditEventId,
+    at,
+    class: event.action,
+    outcome: event.outcome,
+    commitment: Buffer.from(commitEvent(hmacUnder, salt, event as never)),
+    bodyEncrypted: deps.sealer.seal(
+      bodyKey,
+      auditContext(tenantId, event.auditEventId),
+      Buffer.concat([salt, canonical]),
+    ),
+  }
+}
+
+export function hmacUnder(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return hmacSha256(createSecretKey(key), data)
+}
+
+export function auditContext(tenantId: TenantId, auditEventId: string): readonly string[] {
+  return ['audit-event', tenantId, auditEventId, '1']
+}

@@ -1,0 +1,330 @@
+import type { AuditAction, ConversationId, DeviceId, Sent, SessionId, TenantId, UserId } from '@sotto/protocol'
+import type { Bus } from '../../platform/bus/bus.ts'
+import type { Ctx } from '../../platform/context/context.ts'
+import { constantTimeEqual } from '../../platform/crypto/primitives.ts'
+import { createGroupCommit, type GroupCommit, type Verdict } from '../../platform/db/group-commit.ts'
+import type { Db, LaneTx, Tx } from '../../platform/db/tx.ts'
+import type { Grant } from '../../platform/grant/grant.ts'
+import type { Log } from '../../platform/log/log.ts'
+import { problem, type Problem } from '../../platform/problem/problem.ts'
+import { toRfc3339, type Clock, type Instant } from '../../platform/time/clock.ts'
+import type { AuditItem, AuditRecord } from '../audit/index.ts'
+import { lockSenders } from './conversation-store.ts'
+import { nextPlace, type LogEnd, type NewEntry, type StoredEntry } from './conversation.model.ts'
+import { encodePayload, sealBody, type BodyDeps } from './entry-body.ts'
+import { entryAppended } from './conversations.topics.ts'
+import {
+  entryKey,
+  findKnownEntries,
+  findTakenEntryIds,
+  insertEntries,
+  lockConversationLogs,
+  type KnownEntry,
+  type PlacedEntry,
+} from './log-store.ts'
+
+/** How many sends one transaction carries at most, and how many may wait in a lane before callers are told to come back. */
+export const BATCH_MAX = 512
+export const QUEUE_MAX = 20_000
+
+export interface AppendDeps extends BodyDeps {
+  readonly db: Db
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+  /** Which sessions are alive now, in one statement. */
+  findLiveSessions(
+    tx: Tx,
+    tenantId: TenantId,
+    sessionIds: readonly SessionId[],
+    now: Instant,
+  ): Promise<ReadonlyMap<SessionId, unknown>>
+  recordAuditItems(tx: Tx, tenantId: TenantId, items: readonly AuditItem[]): Promise<void>
+}
+
+export interface AppendItem extends NewEntry {
+  /** Keyed hash of what is sent, to tell a repeat from a conflict. */
+  readonly bodyHash: Buffer
+  readonly auditAction: AuditAction
+  readonly subjectUserId: UserId | null
+  /** Sealed before the transaction, under the epoch that was current when the grant was given. */
+  readonly sealed: { readonly keyEpoch: number; readonly body: Buffer }
+}
+
+/**
+ * The appender: the only way into a conversation's log.
+ *
+ * Durability: resolves after the commit. Consistency: session, idempotency, membership and closure are checked inside the
+ * transaction, in this order. Concurrency: callers share transactions and never wait for one another's checks; two nodes
+ * may append to one conversation, its row lock puts them in order. Retries: a caller repeats with the same entryId.
+ */
+export interface Appender {
+  append(ctx: Ctx, grant: Grant<'message.send', ConversationId>, item: AppendItem): Promise<Sent>
+  /**
+   * Changes a conversation itself: `change` runs alone in its lane, in order with the sends, and may append entries that
+   * announce the change. Its lock on the log is held from the start.
+   */
+  change<T>(ctx: Ctx, conversationId: ConversationId, change: (tx: Tx, log: OpenLog) => Promise<T>): Promise<T>
+  idle(): Promise<void>
+}
+
+/** A locked log inside `change`. */
+export interface OpenLog {
+  /** undefined: there is no such conversation (yet). */
+  readonly end: LogEnd | undefined
+  append(end: LogEnd, entry: NewEntry): Promise<StoredEntry>
+}
+
+interface Submitted {
+  readonly ctx: Ctx
+  readonly conversationId: ConversationId
+  readonly deviceId: DeviceId
+  readonly entryId: AppendItem['entryId']
+  readonly item: AppendItem
+}
+
+interface Accepted {
+  readonly sent: Sent
+  /** undefined: it had been appended before. */
+  readonly stored: StoredEntry | undefined
+}
+
+export function createAppender(deps: AppendDeps): Appender {
+  const commits: GroupCommit<Submitted, Accepted> = createGroupCommit<Submitted, Accepted>({
+    db: deps.db,
+    batchMax: BATCH_MAX,
+    queueMax: QUEUE_MAX,
+    overloaded: () => problem('platform/unavailable'),
+    run: (tx, items) => runBatch(deps, tx, items),
+    committed: (items, verdicts) => publishBatch(deps, items, verdicts),
+    onSplit: (size, error) => deps.log.warn('batch.split', { count: size }, error),
+  })
+  return {
+    async append(ctx, grant, item) {
+      const { deviceId } = ctx
+      const submitted = { ctx, conversationId: grant.resourceId, deviceId, entryId: item.entryId, item }
+      return (await commits.submit(grant.resourceId, submitted)).sent
+    },
+    async change(ctx, conversationId, change) {
+      let appended: StoredEntry[] = []
+      const result = await commits.alone(conversationId, async (tx) => {
+        appended = []
+        tx.enterTenant(ctx.tenantId)
+        const end = (await lockConversationLogs(tx, ctx.tenantId, [conversationId])).get(conversationId)
+        return change(tx, { end, append: (at, entry) => appendAlone(deps, tx, ctx, at, entry, appended) })
+      })
+      for (const entry of appended) deps.bus.publish(entryAppended, { tenantId: ctx.tenantId, entry })
+      return result
+    },
+    idle: () => commits.idle(),
+  }
+}
+
+async function appendAlone(
+  deps: AppendDeps,
+  tx: Tx,
+  ctx: Ctx,
+  end: LogEnd,
+  entry: NewEntry,
+  appended: StoredEntry[],
+): Promise<StoredEntry> {
+  const key = await deps.keys.getConversationKey(tx, ctx.tenantId, end.conversationId, end.keyEpoch)
+  const body = sealBody(
+    deps.sealer,
+    key,
+    { ...end, tenantId: ctx.tenantId, entryId: entry.entryId },
+    encodePayload(entry.payload),
+  )
+  const last = appended.at(-1)
+  const place = nextPlace(last ? { lastSeq: last.seq, lastCountable: last.countable } : end, entry.header.counts)
+  const stored = placeEntry(ctx, end.conversationId, entry, place, body, deps.clock.now())
+  await insertEntries(tx, ctx.tenantId, [{ ...stored, bodyHash: null }])
+  appended.push(stored)
+  return stored
+}
+
+function placeEntry(
+  ctx: Ctx,
+  conversationId: ConversationId,
+  entry: NewEntry,
+  place: { readonly lastSeq: number; readonly lastCountable: number },
+  bodyCiphertext: Buffer,
+  at: Instant,
+): StoredEntry {
+  const { entryId, kind, header, clientSentAt } = entry
+  return {
+    conversationId,
+    seq: place.lastSeq,
+    countable: place.lastCountable,
+    entryId,
+    kind,
+    header,
+    clientSentAt,
+    senderUserId: ctx.userId,
+    senderDeviceId: ctx.deviceId,
+    at,
+    bodyCiphertext,
+  }
+}
+
+/** One transaction, many actors: lookups of all tenants travel together, then the writes of all tenants with the commit. */
+async function runBatch(
+  deps: AppendDeps,
+  tx: LaneTx,
+  items: readonly Submitted[],
+): Promise<readonly Verdict<Accepted>[]> {
+  const verdicts = new Array<Verdict<Accepted>>(items.length)
+  const groups = groupByTenant(items)
+  const lookups = groups.map(([tenantId, indexes]) => {
+    tx.enterTenant(tenantId)
+    return lookUp(
+      deps,
+      tx,
+      tenantId,
+      indexes.map((index) => items[index]!),
+    )
+  })
+  const found = await Promise.all(lookups)
+  for (const [position, [tenantId, indexes]] of groups.entries()) {
+    if (groups.length > 1) tx.enterTenant(tenantId)
+    await writeGroup(deps, tx, tenantId, indexes, items, found[position]!, verdicts)
+  }
+  return verdicts
+}
+
+function groupByTenant(items: readonly Submitted[]): readonly [TenantId, readonly number[]][] {
+  const groups = new Map<TenantId, number[]>()
+  items.forEach(({ ctx }, index) => {
+    const group = groups.get(ctx.tenantId)
+    if (group) group.push(index)
+    else groups.set(ctx.tenantId, [index])
+  })
+  return [...groups].toSorted(([a], [b]) => (a < b ? -1 : 1))
+}
+
+type Found = Awaited<ReturnType<typeof lookUp>>
+
+async function lookUp(deps: AppendDeps, tx: Tx, tenantId: TenantId, items: readonly Submitted[]) {
+  const conversationIds = items.map((item) => item.conversationId)
+  const senders = items.map(({ conversationId, ctx }) => ({ conversationId, userId: ctx.userId }))
+  const [ends, members, sessions, known, taken] = await Promise.all([
+    lockConversationLogs(tx, tenantId, conversationIds),
+    lockSenders(tx, tenantId, senders),
+    deps.findLiveSessions(tx, tenantId, [...new Set(items.map(({ ctx }) => ctx.sessionId))], deps.clock.now()),
+    findKnownEntries(tx, tenantId, items),
+    findTakenEntryIds(tx, tenantId, items),
+  ])
+  return { ends: new Map(ends), members, sessions, known: new Map(known), taken: new Set(taken) }
+}
+
+/** Gives each item its verdict and its place, then writes entries and audit rows; nothing is awaited but missing keys. */
+async function writeGroup(
+  deps: AppendDeps,
+  tx: Tx,
+  tenantId: TenantId,
+  indexes: readonly number[],
+  items: readonly Submitted[],
+  found: Found,
+  verdicts: Verdict<Accepted>[],
+): Promise<void> {
+  const placed: PlacedEntry[] = []
+  const audit: AuditItem[] = []
+  const at = deps.clock.now()
+  for (const index of indexes) {
+    const submitted = items[index]!
+    const verdict = judge(submitted, found) ?? (await accept(deps, tx, submitted, found, at))
+    if ('answer' in verdict && verdict.answer.stored)
+      placed.push({ ...verdict.answer.stored, bodyHash: submitted.item.bodyHash })
+    verdicts[index] = verdict
+    audit.push({ ctx: submitted.ctx, record: auditOf(submitted, verdict) })
+  }
+  const writes = [deps.recordAuditItems(tx, tenantId, audit)]
+  if (placed.length > 0) writes.push(insertEntries(tx, tenantId, placed))
+  await Promise.all(writes)
+}
+
+/** Session, idempotency, membership, closure, in this order. @returns undefined when it is to be appended */
+function judge(
+  { ctx, conversationId, deviceId, entryId, item }: Submitted,
+  found: Found,
+): Verdict<Accepted> | undefined {
+  if (!found.sessions.has(ctx.sessionId)) return refuse(problem('identity/session-ended', { recorded: true }))
+  const known = found.known.get(entryKey({ conversationId, deviceId, entryId }))
+  if (known) return repeatOf(known, item)
+  const end = found.ends.get(conversationId)
+  if (end === undefined || !found.members.has(`${conversationId}/${ctx.userId}`)) {
+    return refuse(problem('access/not-found', { recorded: true, trueReason: 'not-a-member' }))
+  }
+  if (end.closed) return refuse(problem('conversations/closed', { recorded: true }))
+  if (found.taken.has(`${conversationId}/${entryId}`))
+    return refuse(problem('messages/entry-conflict', { recorded: true, trueReason: 'entry-of-another' }))
+  return undefined
+}
+
+function repeatOf(known: KnownEntry, item: AppendItem): Verdict<Accepted> {
+  if (!constantTimeEqual(known.bodyHash, item.bodyHash))
+    return refuse(problem('messages/entry-conflict', { recorded: true }))
+  const { entryId, seq, countable, at } = known
+  return { answer: { sent: { entryId, seq, countable, at: toRfc3339(at) }, stored: undefined } }
+}
+
+function refuse(refusal: Problem): Verdict<Accepted> {
+  return { refusal }
+}
+
+/** Takes the next place. The log's end and the keys move on in `found`, for the next item of the same batch. */
+async function accept(
+  deps: AppendDeps,
+  tx: Tx,
+  submitted: Submitted,
+  found: Found,
+  at: Instant,
+): Promise<Verdict<Accepted>> {
+  const { ctx, conversationId, deviceId, entryId, item } = submitted
+  const end = found.ends.get(conversationId)!
+  const place = nextPlace(end, item.header.counts)
+  const body = item.sealed.keyEpoch === end.keyEpoch ? item.sealed.body : await sealAgain(deps, tx, submitted, end)
+  const stored = placeEntry(ctx, conversationId, item, place, body, at)
+  found.ends.set(conversationId, { ...end, ...place })
+  found.known.set(entryKey(submitted), {
+    conversationId,
+    deviceId,
+    entryId,
+    bodyHash: item.bodyHash,
+    seq: stored.seq,
+    countable: stored.countable,
+    at,
+  })
+  found.taken.add(`${conversationId}/${entryId}`)
+  return { answer: { sent: { entryId, seq: stored.seq, countable: stored.countable, at: toRfc3339(at) }, stored } }
+}
+
+/** The epoch has changed since the grant was given. */
+async function sealAgain(
+  deps: AppendDeps,
+  tx: Tx,
+  { ctx, conversationId, entryId, item }: Submitted,
+  end: LogEnd,
+): Promise<Buffer> {
+  const key = await deps.keys.getConversationKey(tx, ctx.tenantId, conversationId, end.keyEpoch)
+  return sealBody(deps.sealer, key, { tenantId: ctx.tenantId, conversationId, entryId }, encodePayload(item.payload))
+}
+
+function auditOf({ conversationId, entryId, item }: Submitted, verdict: Verdict<Accepted>): AuditRecord {
+  const record = {
+    action: item.auditAction,
+    resource: { type: 'conversation', id: conversationId },
+    subjectUserId: item.subjectUserId,
+  }
+  if ('refusal' in verdict)
+    return { ...record, outcome: 'refused', code: (verdict.refusal as Problem).trueReason, details: { entryId } }
+  const { sent, stored } = verdict.answer
+  return { ...record, details: { entryId, seq: sent.seq, ...(stored ? {} : { repeat: true }) } }
+}
+
+function publishBatch(deps: AppendDeps, items: readonly Submitted[], verdicts: readonly Verdict<Accepted>[]): void {
+  verdicts.forEach((verdict, index) => {
+    if ('refusal' in verdict || !verdict.answer.stored) return
+    deps.bus.publish(entryAppended, { tenantId: items[index]!.ctx.tenantId, entry: verdict.answer.stored })
+  })
+}

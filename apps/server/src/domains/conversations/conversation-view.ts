@@ -1,0 +1,91 @@
+import type { Conversation, ConversationId, MovedCursor, TenantId } from '@sotto/protocol'
+import type { Ctx } from '../../platform/context/context.ts'
+import { sealedEpoch } from '../../platform/crypto/seal.ts'
+import type { Tx } from '../../platform/db/tx.ts'
+import { toRfc3339 } from '../../platform/time/clock.ts'
+import { listCapabilities, type SessionFacts } from '../access/index.ts'
+import type { SummaryRow } from './conversation-store.ts'
+import { countUnread, type StoredEntry } from './conversation.model.ts'
+import { renderEntry, type BodyDeps } from './entry-body.ts'
+
+export function titleContext(tenantId: TenantId, conversationId: ConversationId): readonly string[] {
+  return ['conversation-title', tenantId, conversationId, '1']
+}
+
+/** Renders a conversation as its member sees it. */
+export async function renderConversation(
+  deps: BodyDeps,
+  tx: Tx,
+  ctx: Ctx,
+  session: SessionFacts,
+  row: SummaryRow,
+): Promise<Conversation> {
+  return {
+    conversationId: row.conversation_id,
+    kind: row.kind,
+    mode: row.mode,
+    title: await openTitle(deps, tx, ctx.tenantId, row),
+    subjectUserId: row.subject_user_id,
+    history: row.history,
+    closed: row.closed,
+    createdAt: toRfc3339(row.conversation_created_at),
+    memberCount: row.member_count,
+    lastSeq: row.last_seq,
+    firstVisibleSeq: row.first_visible_seq,
+    lastEntryAt: row.last_entry_at === null ? null : toRfc3339(row.last_entry_at),
+    lastEntry: row.seq === null ? null : await renderEntry(deps, tx, ctx.tenantId, lastEntryOf(row, row.seq)),
+    cursor: renderCursor(ctx, row),
+    can: [...listCapabilities(session, membershipOf(row))],
+    notForEmergencies: session.role === 'patient',
+  }
+}
+
+async function openTitle(deps: BodyDeps, tx: Tx, tenantId: TenantId, row: SummaryRow): Promise<string | null> {
+  if (row.title_encrypted === null) return null
+  const key = await deps.keys.getConversationKey(tx, tenantId, row.conversation_id, sealedEpoch(row.title_encrypted))
+  return deps.sealer.open(key, titleContext(tenantId, row.conversation_id), row.title_encrypted).toString('utf8')
+}
+
+function renderCursor(ctx: Ctx, row: SummaryRow): MovedCursor {
+  return {
+    userId: ctx.userId,
+    deliveredSeq: row.delivered_seq,
+    readSeq: row.read_seq,
+    unread: countUnread(row.last_countable, {
+      readCountable: row.read_countable,
+      sentCountable: row.sent_countable,
+      readSentCountable: row.read_sent_countable,
+    }),
+    asOfSeq: row.last_seq,
+  }
+}
+
+function membershipOf(row: SummaryRow) {
+  return {
+    conversationId: row.conversation_id,
+    memberRole: row.member_role,
+    closed: row.closed,
+    kind: row.kind,
+    subjectUserId: row.subject_user_id,
+    firstVisibleSeq: row.first_visible_seq,
+    lastSeq: row.last_seq,
+    keyEpoch: 0,
+    memberCount: row.member_count,
+  }
+}
+
+function lastEntryOf(row: SummaryRow, seq: number): StoredEntry {
+  return {
+    conversationId: row.conversation_id,
+    seq,
+    countable: row.countable,
+    entryId: row.entry_id,
+    kind: row.entry_kind,
+    senderUserId: row.sender_user_id,
+    senderDeviceId: row.sender_device_id,
+    at: row.created_at,
+    clientSentAt: row.client_sent_at,
+    header: row.header,
+    bodyCiphertext: row.body_ciphertext,
+  }
+}

@@ -1,0 +1,26 @@
+import type { ConversationId, MovedCursor, TenantId, UserId } from '@sotto/protocol'
+import { topic } from '../../platform/bus/bus.ts'
+import type { StoredEntry } from './conversation.model.ts'
+
+/** An entry was made durable. Published in order of seq; the row is as it stands at rest. */
+export const entryAppended = topic<{ readonly tenantId: TenantId; readonly entry: StoredEntry }>('entry.appended')
+
+/** A member's cursor moved forward. */
+export const cursorMoved = topic<{
+  readonly tenantId: TenantId
+  readonly conversationId: ConversationId
+  readonly cursor: MovedCursor
+}>('cursor.moved')
+
+/** Title or state of a conversation changed. */
+export const conversationChanged = topic<{ readonly tenantId: TenantId; readonly conversationId: ConversationId }>(
+  'conversation.changed',
+)
+
+/** Users joined or left. */
+export const membershipChanged = topic<{
+  readonly tenantId: TenantId
+  readonly conversationId: ConversationId
+  readonly joined: readonly UserId[]
+  readonly left: readonly UserId[]
+}>('membership.changed')

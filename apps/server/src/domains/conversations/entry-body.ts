@@ -1,0 +1,73 @@
+import type { ConversationId, Entry, EntryId, Payload, TenantId } from '@sotto/protocol'
+import type { DataKey } from '../../platform/crypto/envelope.ts'
+import { sealedEpoch, type Sealer } from '../../platform/crypto/seal.ts'
+import type { Tx } from '../../platform/db/tx.ts'
+import { toRfc3339 } from '../../platform/time/clock.ts'
+import type { KeyAccess } from '../keys/index.ts'
+import type { StoredEntry } from './conversation.model.ts'
+
+/** What conversations need of the tenant's keys. */
+export interface ConversationKeys {
+  /** From memory when it was used before; else read in `tx`. */
+  getConversationKey(
+    access: KeyAccess,
+    tenantId: TenantId,
+    conversationId: ConversationId,
+    epoch: number,
+  ): Promise<DataKey>
+}
+
+export interface BodyDeps {
+  readonly sealer: Sealer
+  readonly keys: ConversationKeys
+}
+
+/** A body belongs to its tenant, conversation and entry: moved anywhere else it does not open. */
+function entryContext(tenantId: TenantId, conversationId: ConversationId, entryId: EntryId): readonly string[] {
+  return ['entry', tenantId, conversationId, entryId, '1']
+}
+
+export function encodePayload(payload: Payload): Buffer {
+  return Buffer.from(JSON.stringify(payload), 'utf8')
+}
+
+export function sealBody(
+  sealer: Sealer,
+  key: DataKey,
+  place: { readonly tenantId: TenantId; readonly conversationId: ConversationId; readonly entryId: EntryId },
+  payload: Buffer,
+): Buffer {
+  return sealer.seal(key, entryContext(place.tenantId, place.conversationId, place.entryId), payload)
+}
+
+/** Renders an entry for those who may read it. An erased one keeps its place and says so. */
+export async function renderEntry(deps: BodyDeps, tx: Tx, tenantId: TenantId, stored: StoredEntry): Promise<Entry> {
+  if (stored.bodyCiphertext === null) return toEntry(stored, { v: 1, type: 'erased' })
+  const key = await deps.keys.getConversationKey(
+    tx,
+    tenantId,
+    stored.conversationId,
+    sealedEpoch(stored.bodyCiphertext),
+  )
+  return toEntry(stored, openBody(deps.sealer, key, tenantId, stored))
+}
+
+export function openBody(sealer: Sealer, key: DataKey, tenantId: TenantId, stored: StoredEntry): Payload {
+  const plain = sealer.open(key, entryContext(tenantId, stored.conversationId, stored.entryId), stored.bodyCiphertext!)
+  return JSON.parse(plain.toString('utf8')) as Payload
+}
+
+export function toEntry(stored: StoredEntry, payload: Payload): Entry {
+  return {
+    conversationId: stored.conversationId,
+    seq: stored.seq,
+    countable: stored.countable,
+    entryId: stored.entryId,
+    kind: stored.kind,
+    sender: { userId: stored.senderUserId, deviceId: stored.senderDeviceId },
+    at: toRfc3339(stored.at),
+    clientSentAt: stored.clientSentAt === null ? null : toRfc3339(stored.clientSentAt),
+    header: stored.header,
+    payload,
+  }
+}

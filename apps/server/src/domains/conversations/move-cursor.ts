@@ -1,0 +1,172 @@
+import type { CommandInput, ConversationId, MovedCursor, SessionId, TenantId, UserId } from '@sotto/protocol'
+import type { Ctx } from '../../platform/context/context.ts'
+import { createGroupCommit, type Verdict } from '../../platform/db/group-commit.ts'
+import type { LaneTx, Tx } from '../../platform/db/tx.ts'
+import type { Grant } from '../../platform/grant/grant.ts'
+import { problem, type Problem } from '../../platform/problem/problem.ts'
+import type { KeptDecisions } from '../access/index.ts'
+import type { AuditItem } from '../audit/index.ts'
+import { BATCH_MAX, QUEUE_MAX, type AppendDeps } from './append.ts'
+import { countUnread } from './conversation.model.ts'
+import { cursorMoved } from './conversations.topics.ts'
+import { moveCursorRows, type MovedCursorRow } from './member-store.ts'
+
+export interface CursorMover {
+  move(
+    ctx: Ctx,
+    grant: Grant<'cursor.move', ConversationId>,
+    to: { readonly deliveredSeq: number; readonly readSeq: number },
+  ): Promise<MovedCursor>
+  idle(): Promise<void>
+}
+
+/**
+ * Moves the caller's cursor forward; moving it back changes nothing. Many members' moves share one transaction.
+ *
+ * @throws access/not-found 404 · conversations/cursor-ahead 409 (after-sync)
+ * @effects member, audit `cursor.move` (with what was read), in one transaction
+ */
+export async function moveCursor(
+  deps: { readonly kept: KeptDecisions; readonly cursorMover: CursorMover },
+  ctx: Ctx,
+  input: CommandInput<'cursor.move'>,
+): Promise<MovedCursor> {
+  const { grant } = await deps.kept.authorizeConversation(ctx, 'cursor.move', input.conversationId)
+  return deps.cursorMover.move(ctx, grant, { deliveredSeq: input.deliveredSeq ?? 0, readSeq: input.readSeq ?? 0 })
+}
+
+interface Submitted {
+  readonly ctx: Ctx
+  readonly conversationId: ConversationId
+  readonly userId: UserId
+  readonly deliveredSeq: number
+  readonly readSeq: number
+}
+
+interface Moved {
+  readonly cursor: MovedCursor
+  readonly moved: boolean
+}
+
+export function createCursorMover(deps: AppendDeps): CursorMover {
+  const commits = createGroupCommit<Submitted, Moved>({
+    db: deps.db,
+    batchMax: BATCH_MAX,
+    queueMax: QUEUE_MAX,
+    overloaded: () => problem('platform/unavailable'),
+    run: (tx, items) => runBatch(deps, tx, items),
+    committed: (items, verdicts) => publishBatch(deps, items, verdicts),
+  })
+  return {
+    async move(ctx, grant, to) {
+      return (
+        await commits.submit(grant.resourceId, { ctx, conversationId: grant.resourceId, userId: grant.userId, ...to })
+      ).cursor
+    },
+    idle: () => commits.idle(),
+  }
+}
+
+async function runBatch(deps: AppendDeps, tx: LaneTx, items: readonly Submitted[]): Promise<readonly Verdict<Moved>[]> {
+  const verdicts = new Array<Verdict<Moved>>(items.length)
+  const tenants = Map.groupBy(items.keys(), (index) => items[index]!.ctx.tenantId)
+  for (const [tenantId, indexes] of [...tenants].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    tx.enterTenant(tenantId)
+    await moveGroup(deps, tx, tenantId, indexes, items, verdicts)
+  }
+  return verdicts
+}
+
+async function moveGroup(
+  deps: AppendDeps,
+  tx: Tx,
+  tenantId: TenantId,
+  indexes: readonly number[],
+  items: readonly Submitted[],
+  verdicts: Verdict<Moved>[],
+): Promise<void> {
+  const group = indexes.map((index) => items[index]!)
+  const [sessions, rows] = await Promise.all([
+    deps.findLiveSessions(tx, tenantId, [...new Set(group.map(({ ctx }) => ctx.sessionId))], deps.clock.now()),
+    moveCursorRows(tx, tenantId, furthest(group)),
+  ])
+  const stands = new Map(rows.map((row) => [`${row.conversation_id}/${row.user_id}`, row]))
+  const audit: AuditItem[] = []
+  for (const index of indexes) {
+    const submitted = items[index]!
+    const verdict = judge(submitted, sessions, stands.get(`${submitted.conversationId}/${submitted.userId}`))
+    verdicts[index] = verdict
+    audit.push(auditOf(submitted, verdict, stands.get(`${submitted.conversationId}/${submitted.userId}`)))
+  }
+  await deps.recordAuditItems(tx, tenantId, audit)
+}
+
+/** One move per member: two devices of one user may ask in the same batch. */
+function furthest(group: readonly Submitted[]): readonly Submitted[] {
+  const byMember = new Map<string, Submitted>()
+  for (const one of group) {
+    const key = `${one.conversationId}/${one.userId}`
+    const known = byMember.get(key)
+    byMember.set(
+      key,
+      known
+        ? {
+            ...one,
+            deliveredSeq: Math.max(known.deliveredSeq, one.deliveredSeq),
+            readSeq: Math.max(known.readSeq, one.readSeq),
+          }
+        : one,
+    )
+  }
+  return [...byMember.values()]
+}
+
+function judge(
+  submitted: Submitted,
+  sessions: ReadonlyMap<SessionId, unknown>,
+  row: (MovedCursorRow & { readonly ahead: boolean }) | undefined,
+): Verdict<Moved> {
+  if (!sessions.has(submitted.ctx.sessionId)) return { refusal: problem('identity/session-ended', { recorded: true }) }
+  if (row === undefined) return { refusal: problem('access/not-found', { recorded: true, trueReason: 'not-a-member' }) }
+  if (Math.max(submitted.deliveredSeq, submitted.readSeq) > row.last_seq)
+    return { refusal: problem('conversations/cursor-ahead', { recorded: true }) }
+  const unread = countUnread(row.last_countable, {
+    readCountable: row.read_countable,
+    sentCountable: row.sent_countable,
+    readSentCountable: row.read_sent_countable,
+  })
+  const cursor = {
+    userId: submitted.userId,
+    deliveredSeq: row.delivered_seq,
+    readSeq: row.read_seq,
+    unread,
+    asOfSeq: row.last_seq,
+  }
+  return { answer: { cursor, moved: row.moved } }
+}
+
+function auditOf(
+  { ctx, conversationId, deliveredSeq, readSeq }: Submitted,
+  verdict: Verdict<Moved>,
+  row: MovedCursorRow | undefined,
+): AuditItem {
+  const record = {
+    action: 'cursor.move' as const,
+    resource: { type: 'conversation', id: conversationId },
+    subjectUserId: row?.subject_user_id ?? null,
+    details: { deliveredSeq, readSeq },
+  }
+  return {
+    ctx,
+    record:
+      'refusal' in verdict ? { ...record, outcome: 'refused', code: (verdict.refusal as Problem).trueReason } : record,
+  }
+}
+
+function publishBatch(deps: AppendDeps, items: readonly Submitted[], verdicts: readonly Verdict<Moved>[]): void {
+  verdicts.forEach((verdict, index) => {
+    if ('refusal' in verdict || !verdict.answer.moved) return
+    const { ctx, conversationId } = items[index]!
+    deps.bus.publish(cursorMoved, { tenantId: ctx.tenantId, conversationId, cursor: verdict.answer.cursor })
+  })
+}

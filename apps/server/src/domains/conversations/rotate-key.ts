@@ -1,0 +1,12 @@
+import type { TenantId } from '@sotto/protocol'
+import type { Tx } from '../../platform/db/tx.ts'
+import { setKeyEpoch } from './conversation-store.ts'
+import type { LogEnd } from './conversation.model.ts'
+import type { ConversationDeps } from './conversations.deps.ts'
+
+/** Gives a locked conversation a new epoch of its key. Sends that were sealed under the old one are sealed again. */
+export async function rotateKey(deps: ConversationDeps, tx: Tx, tenantId: TenantId, end: LogEnd): Promise<LogEnd> {
+  const key = await deps.keys.rotateConversationKey(tx, tenantId, end.conversationId, end.subjectUserId)
+  await setKeyEpoch(tx, tenantId, end.conversationId, key.epoch)
+  return { ...end, keyEpoch: key.epoch }
+}
