@@ -91,6 +91,14 @@ describe('the roots', () => {
     expect(existsSync(options().folder)).toBe(false)
   })
 
+  test('are on the disk, and so are their names, before they are used', async () => {
+    const synced = await watchSyncs()
+    await createLocalKeyring(options())
+    const { folder } = options()
+    for (const path of [base, folder, join(folder, 'root.json')])
+      expect(synced().has(statSync(path).ino), path).toBe(true)
+  })
+
   test('are never replaced by creating', async () => {
     await createLocalKeyring(options())
     expect(localKeyringExists(options().folder)).toBe(true)

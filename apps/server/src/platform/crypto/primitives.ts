@@ -76,7 +76,7 @@ export function deriveKey(keys: KeyObject | readonly KeyObject[], ...info: reado
   const inputs = Array.isArray(keys) ? (keys as readonly KeyObject[]) : [keys as KeyObject]
   assert(inputs.length > 0, 'A key is derived from at least one key')
   const joined = Buffer.concat(inputs.map(exportKey))
-  const label = encodeParts([DERIVE_LABEL, String(inputs.length), ...info])
+  const label = encodeParts([DERIVE_LABEL, ...info])
   try {
     return keyFromBytes(hkdfSha256(createSecretKey(joined), new Uint8Array(0), label, KEY_BYTES))
   } finally {

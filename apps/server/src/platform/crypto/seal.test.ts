@@ -81,12 +81,17 @@ test('what is cut short or lengthened does not open', () => {
   }
   expect(() => newSealer().open(dataKey, context, Buffer.concat([sealed, Buffer.alloc(1)]))).toThrow(SealBroken)
   expect(() => sealedEpoch(Buffer.alloc(5))).toThrow(SealBroken)
+  const ofAnotherFormat = Buffer.from(sealed)
+  ofAnotherFormat[0] = 2
+  expect(() => sealedEpoch(ofAnotherFormat)).toThrow(SealBroken)
 })
 
 test('another tenant, conversation, entry, version or key does not open it, and the failure says nothing', () => {
   const dataKey = newDataKey()
   const sealer = newSealer()
   const sealed = sealer.seal(dataKey, context, text)
+  // From here on the derived key is known, and must not serve whoever comes with another data key.
+  expect(sealer.open(dataKey, context, sealed)).toEqual(text)
   for (let part = 0; part < context.length; part++) {
     const elsewhere = context.with(part, 'another')
     expect(() => sealer.open(dataKey, elsewhere, sealed)).toThrow(new SealBroken())
@@ -94,6 +99,7 @@ test('another tenant, conversation, entry, version or key does not open it, and 
   const wrongKeys = [newDataKey(), { ...dataKey, epoch: 4 }, { ...dataKey, id: 'tenant/2/conversation/1/3' }]
   for (const wrong of wrongKeys) {
     expect(() => sealer.open(wrong, context, sealed)).toThrow(new SealBroken())
+    expect(() => newSealer().open(wrong, context, sealed)).toThrow(new SealBroken())
   }
   expect(sealer.open(dataKey, context, sealed)).toEqual(text)
   try {
