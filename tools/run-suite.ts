@@ -41,13 +41,14 @@ export interface SuiteOptions {
 
 export async function runSuite(suite: Suite, options: SuiteOptions): Promise<SuiteRun> {
   const folder = join(root, '.cache', 'test')
-  const reportFile = join(folder, `${suite.name}.json`)
+  const reportFile = join(folder, `${suite.name}-${process.pid}.json`)
   mkdirSync(folder, { recursive: true })
   rmSync(reportFile, { force: true })
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
   const args = ['run', '--project', suite.name, ...reporters, ...(options.file === undefined ? [] : [options.file])]
   const { ok } = await runNode(VITEST, args, { show: options.show ?? false, env: options.env ?? {} })
   const report = readReport(reportFile)
+  rmSync(reportFile, { force: true })
   return { counts: countVitest(suite.name, report, ok), report }
 }
 

@@ -1,5 +1,5 @@
 // docs/reference/rooms.md from apps/server/domains.json: the rooms of the server, for who looks for something.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../suites.ts'
 import { ROOMS_FILE, type Room } from '../tidy/project.ts'
@@ -8,9 +8,7 @@ const rooms = JSON.parse(readFileSync(join(root, ROOMS_FILE), 'utf8')) as Readon
 const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(' ') || '–'
 
 const rows = Object.entries(rooms).map(([name, { purpose, tables, imports }]) => {
-  const readme = `apps/server/src/domains/${name}/README.md`
-  const title = existsSync(join(root, readme)) ? `[${name}](../../${readme})` : name
-  return `| ${title} | ${purpose} | ${code(tables)} | ${code(imports)} |`
+  return `| ${name} | ${purpose} | ${code(tables)} | ${code(imports)} |`
 })
 
 const page = `# Rooms of the server
