@@ -17,7 +17,7 @@ describe.skipIf(!hasVectors)('RFC 8785 vectors', () => {
 
   test('agree byte for byte', () => {
     const files = readdirSync(new URL('input/', folder)).filter((file) => file !== REFUSED)
-    expect(files.sort()).toEqual(['arrays.json', 'french.json', 'structures.json', 'unicode.json', 'weird.json'])
+    expect(files.toSorted()).toEqual(['arrays.json', 'french.json', 'structures.json', 'unicode.json', 'weird.json'])
     for (const file of files) {
       const hex = readFileSync(new URL(`outhex/${file.replace('.json', '.txt')}`, folder), 'utf8').replaceAll(/\s/g, '')
       expect(Buffer.from(canonicalBytes(readInput(file))).toString('hex'), file).toBe(hex)
@@ -58,7 +58,7 @@ test('reading the canonical text gives the value back, and writing it again the 
 test('the order in which members were added does not matter', () => {
   fc.assert(
     fc.property(fc.dictionary(unsortedText, anyValue), (members) => {
-      const reversed = Object.fromEntries(Object.entries(members).reverse()) as CanonicalValue
+      const reversed = Object.fromEntries(Object.entries(members).toReversed()) as CanonicalValue
       expect(canonicalize(reversed)).toBe(canonicalize(members))
     }),
   )

@@ -60,13 +60,13 @@ function writeArray(array: readonly unknown[], depth: number): string {
   return `[${text}]`
 }
 
-/** Names in the order of their UTF-16 code units (RFC 8785 §3.2.3), which is what `sort` does without a comparison. */
+/** Names in the order of their UTF-16 code units (RFC 8785 §3.2.3), which is what `toSorted` does without a comparison. */
 function writeObject(object: object, depth: number): string {
   const prototype: unknown = Object.getPrototypeOf(object)
   if (prototype !== null && prototype !== Object.prototype) throw new TypeError('Canonical JSON has plain objects only')
   const members = object as Readonly<Record<string, unknown>>
   let text = ''
-  for (const name of Object.keys(members).sort()) {
+  for (const name of Object.keys(members).toSorted()) {
     text += `${text === '' ? '' : ','}${writeString(name)}:${write(members[name], depth)}`
   }
   return `{${text}}`

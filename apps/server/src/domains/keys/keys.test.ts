@@ -155,10 +155,10 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const rows = await database.ownerQuery(
       `select epoch, state from sotto.conversation_key where conversation_id = '${conversationId}' order by epoch`,
     )
-    expect(rows.map(({ epoch, state }) => `${epoch} ${state}`)).toEqual([
-      '1 decrypt-only',
-      '2 decrypt-only',
-      '3 primary',
+    expect(rows.map(({ epoch, state }) => [epoch, state])).toEqual([
+      [1, 'decrypt-only'],
+      [2, 'decrypt-only'],
+      [3, 'primary'],
     ])
   })
 

@@ -6,7 +6,7 @@ import { hashToken, newToken } from './tokens.ts'
 test('a token carries 256 bits as base64url and does not print', () => {
   const token = newToken(systemRandom)
   expect(token.reveal()).toMatch(/^[A-Za-z0-9_-]{43}$/)
-  expect(`${token}`).not.toContain(token.reveal())
+  expect(String(token)).not.toContain(token.reveal())
   expect(newToken(systemRandom).reveal()).not.toBe(token.reveal())
 })
 
