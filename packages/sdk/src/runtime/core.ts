@@ -1,0 +1,258 @@
+import type { ConversationId, EntryId, SendablePayload, Sent, UserId } from '@sotto/protocol'
+import type { Api } from '../api/api.ts'
+import { sdkProblem, SottoProblem } from '../api/problem.ts'
+import { createListeners } from '../platform/live.ts'
+import type { Clock } from '../platform/clock.ts'
+import { uuidv7, type Random } from '../platform/random.ts'
+import type { Storage } from '../storage/storage.port.ts'
+import type { Effect, OutboxItem, OutboxRecord, SyncState } from '../sync/state.ts'
+import { createEffects } from './effects.ts'
+import { openPersistence, type Persistence } from './persistence.ts'
+import { createRuntime, type Change, type Runtime } from './runtime.ts'
+import type { SocketConstructor } from './socket.ts'
+import { joinTabs, type ChannelLike, type LockManagerLike, type TabMessage, type Tabs } from './tabs.ts'
+
+export interface CoreDeps {
+  readonly api: Api
+  readonly url: string
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly random: Random
+  readonly WebSocket: SocketConstructor
+  readonly locks: LockManagerLike | undefined
+  readonly openChannel: ((name: string) => ChannelLike) | undefined
+}
+
+export type MessageHeader = OutboxRecord['header']
+
+/** A message that is stored on this device and will be sent. */
+export interface Queued {
+  readonly entryId: EntryId
+  /** Resolves when the server has it; rejects with a SottoProblem when it never will, or when it was discarded. */
+  readonly acknowledged: Promise<Sent>
+}
+
+/** The engine with everything around it; the live objects read from it and write to it. */
+export interface Core {
+  readonly api: Api
+  readonly clock: Clock
+  readonly random: Random
+  readonly runtime: Runtime
+  /** Called after every change, with what changed. */
+  onChange(listener: (change: Change) => void): () => void
+  /** Opens the user's store and starts the engine. */
+  start(me: UserId): Promise<void>
+  send(id: ConversationId, payload: SendablePayload, header: MessageHeader): Promise<Queued>
+  retry(entryId: EntryId): void
+  discard(entryId: EntryId): Promise<void>
+  /** Removes everything that is kept on this device for this user, here and in the other tabs' memory. */
+  clear(): Promise<void>
+  stop(): Promise<void>
+}
+
+interface Waiter {
+  resolve(sent: Sent): void
+  reject(problem: SottoProblem): void
+}
+
+export function createCore(deps: CoreDeps): Core {
+  const listeners = new Set<(change: Change) => void>()
+  const waiters = new Map<EntryId, Waiter>()
+  const started = createListeners()
+  let opened: { readonly persistence: Persistence; readonly tabs: Tabs } | undefined
+  let stopped = false
+  let lastOrder = 0
+  // What another tab has told is not told back.
+  let hearing = false
+
+  const perform = createEffects({
+    api: deps.api,
+    url: deps.url,
+    WebSocket: deps.WebSocket,
+    dispatch: (input) => runtime.dispatch(input),
+    onLocal,
+  })
+  const runtime = createRuntime({
+    clock: deps.clock,
+    random: deps.random,
+    perform,
+    onChange: (change) => {
+      for (const listener of listeners) listener(change)
+    },
+  })
+
+  /** Disk and waiting callers follow the engine. A deletion that fails is repeated after the next start: same id, same seq. */
+  function onLocal(effect: Effect): void {
+    if (effect.type === 'settled') {
+      void opened?.persistence.deleteOutbox(effect.item).catch(ignore)
+      tell({ type: 'settled', entryId: effect.item.entryId, sent: effect.sent })
+      waiters.get(effect.item.entryId)?.resolve(effect.sent)
+      waiters.delete(effect.item.entryId)
+    }
+    if (effect.type === 'failed') {
+      const { entryId } = effect.item
+      void opened?.persistence.putOutbox(toRecord(effect.item)).catch(ignore)
+      tell({ type: 'failed', entryId, problem: effect.problem })
+      waiters.get(entryId)?.reject(new SottoProblem(effect.problem))
+      waiters.delete(entryId)
+    }
+    if (effect.type === 'remember') void opened?.persistence.remember(effect).catch(ignore)
+  }
+
+  function tell(message: TabMessage): void {
+    if (!hearing) opened?.tabs.tell(message)
+  }
+
+  function onTabMessage(message: TabMessage): void {
+    hearing = true
+    try {
+      hear(message)
+    } finally {
+      hearing = false
+    }
+  }
+
+  function hear(message: TabMessage): void {
+    switch (message.type) {
+      case 'added':
+        lastOrder = Math.max(lastOrder, message.record.order)
+        return runtime.dispatch({ type: 'outbox-add', record: message.record, stored: true })
+      case 'settled':
+        return runtime.dispatch({ type: 'outbox-sent', entryId: message.entryId, sent: message.sent })
+      case 'failed':
+        return runtime.dispatch({ type: 'outbox-refused', entryId: message.entryId, problem: message.problem })
+      case 'retry':
+        return runtime.dispatch({ type: 'outbox-retry', entryId: message.entryId })
+      case 'discard':
+        return runtime.dispatch({ type: 'outbox-drop', entryId: message.entryId })
+      case 'signed-out':
+        return runtime.dispatch({ type: 'end', reason: 'signed-out' })
+    }
+  }
+
+  async function onLeading(persistence: Persistence): Promise<void> {
+    const outbox = await persistence.loadOutbox().catch(() => null)
+    runtime.dispatch({ type: 'leader', leader: true, outbox })
+  }
+
+  function whenOpened(): Promise<NonNullable<typeof opened>> {
+    if (opened !== undefined) return Promise.resolve(opened)
+    return new Promise((resolve, reject) => {
+      const unsubscribe = started.subscribe(() => {
+        unsubscribe()
+        if (opened === undefined) reject(sdkProblem('sdk/closed'))
+        else resolve(opened)
+      })
+    })
+  }
+
+  return {
+    api: deps.api,
+    clock: deps.clock,
+    random: deps.random,
+    runtime,
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+
+    async start(me) {
+      const persistence = await openPersistence(deps.storage, deps.url, me)
+      const restored = await persistence.load()
+      if (stopped) return await persistence.close()
+      lastOrder = Math.max(0, ...restored.outbox.map(({ order }) => order))
+      const { shared } = deps.storage
+      if (shared) runtime.dispatch({ type: 'leader', leader: false, outbox: null })
+      const tabs = joinTabs({
+        namespace: `${deps.url} ${me}`,
+        locks: shared ? deps.locks : undefined,
+        openChannel: shared ? deps.openChannel : undefined,
+        onLeading: () => void (shared ? onLeading(persistence) : undefined),
+        onMessage: onTabMessage,
+      })
+      opened = { persistence, tabs }
+      runtime.dispatch({ type: 'start', me, restored })
+      started.notify()
+    },
+
+    async send(conversationId, payload, header) {
+      if (stopped) throw sdkProblem('sdk/closed')
+      const entryId = uuidv7(deps.clock.now(), deps.random) as EntryId
+      lastOrder += 1
+      const record: OutboxRecord = {
+        entryId,
+        conversationId,
+        order: lastOrder,
+        payload,
+        header,
+        clientSentAt: new Date(deps.clock.now()).toISOString(),
+        problem: null,
+      }
+      const acknowledged = new Promise<Sent>((resolve, reject) => waiters.set(entryId, { resolve, reject }))
+      // Who does not look at the answer sees the message itself fail; nothing is unhandled.
+      acknowledged.catch(ignore)
+      // Shown at once, sent when it is on the disk.
+      runtime.dispatch({ type: 'outbox-add', record, stored: false })
+      try {
+        const { persistence, tabs } = await whenOpened()
+        await persistence.putOutbox(record)
+        tabs.tell({ type: 'added', record })
+      } catch (error) {
+        runtime.dispatch({ type: 'outbox-drop', entryId })
+        waiters.delete(entryId)
+        throw error instanceof SottoProblem ? error : sdkProblem('sdk/storage-failed', error)
+      }
+      runtime.dispatch({ type: 'outbox-stored', entryId })
+      return { entryId, acknowledged }
+    },
+
+    retry(entryId) {
+      const item = findOutboxItem(runtime.getState(), entryId)
+      if (item?.state !== 'failed') return
+      void opened?.persistence.putOutbox({ ...toRecord(item), problem: null }).catch(ignore)
+      runtime.dispatch({ type: 'outbox-retry', entryId })
+      opened?.tabs.tell({ type: 'retry', entryId })
+    },
+
+    async discard(entryId) {
+      const item = findOutboxItem(runtime.getState(), entryId)
+      if (item === undefined || item.state === 'sending' || item.state === 'sent') return
+      const { persistence, tabs } = await whenOpened()
+      runtime.dispatch({ type: 'outbox-drop', entryId })
+      tabs.tell({ type: 'discard', entryId })
+      waiters.get(entryId)?.reject(sdkProblem('sdk/discarded'))
+      waiters.delete(entryId)
+      await persistence.deleteOutbox(item)
+    },
+
+    async clear() {
+      opened?.tabs.tell({ type: 'signed-out' })
+      await opened?.persistence.clear()
+    },
+
+    async stop() {
+      if (stopped) return
+      runtime.dispatch({ type: 'end', reason: 'closed' })
+      stopped = true
+      runtime.stop()
+      const wasOpened = opened
+      opened = undefined
+      started.notify()
+      for (const { reject } of waiters.values()) reject(sdkProblem('sdk/closed'))
+      waiters.clear()
+      wasOpened?.tabs.close()
+      await wasOpened?.persistence.close()
+    },
+  }
+}
+
+export function findOutboxItem(state: SyncState, entryId: EntryId): OutboxItem | undefined {
+  return [...state.outbox.values()].flat().find((item) => item.entryId === entryId)
+}
+
+function toRecord(item: OutboxItem): OutboxRecord {
+  const { entryId, conversationId, order, payload, header, clientSentAt, problem } = item
+  return { entryId, conversationId, order, payload, header, clientSentAt, problem }
+}
+
+function ignore(): void {}

@@ -1,0 +1,168 @@
+import type { Device, SignedIn, User, UserId } from '@sotto/protocol'
+import type { Api } from '../api/api.ts'
+import type { GetToken } from '../api/http.ts'
+import { sdkProblem, SottoProblem, toProblem } from '../api/problem.ts'
+import { limitTable } from '../contract.generated.ts'
+import { createListeners } from '../platform/live.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { ChannelLike, LockManagerLike } from '../runtime/tabs.ts'
+
+/** Where the refresh token lives: a page's in an HttpOnly cookie that no script can read, elsewhere in the app's hands. */
+export type RefreshTokenIn = 'cookie' | 'body'
+
+/** What an app without cookies keeps, so that it can resume. Secrets: keep them as such. */
+export interface Credentials {
+  readonly refreshToken: string
+  readonly deviceId: string
+  /** Proves the device at its next sign-in. */
+  readonly deviceSecret: string | null
+}
+
+/** A signed-in user. Fits `connect`: `connect({ ...session })` or `connect(session)`. */
+export interface Session extends AsyncDisposable {
+  readonly url: string
+  readonly userId: UserId
+  readonly user: User
+  readonly sessionId: string
+  readonly deviceId: Device['deviceId']
+  /** An access token that works now. Refreshed by one task of one tab at a time. @throws SottoProblem */
+  readonly getToken: GetToken
+  /** The problem that ended it; null while it goes on. */
+  readonly ended: SottoProblem | null
+  /** Calls `listener` when the session ends: signed out, here or in another tab, expired, or revoked. */
+  onEnded(listener: () => void): () => void
+  /** Ends the session on the server, here and in the other tabs. What is stored is cleared by `sotto.signOut()`. */
+  signOut(): Promise<void>
+  /** Forgets the tokens and leaves the session as it is on the server. */
+  close(): void
+}
+
+export interface SessionDeps {
+  readonly url: string
+  readonly api: Api
+  readonly clock: Clock
+  readonly refreshTokenIn: RefreshTokenIn
+  /** How far the server's clock is ahead of the monotonic one here; null when nothing told. */
+  readonly serverOffsetMs: () => number | null
+  readonly keep: ((credentials: Credentials) => void | Promise<void>) | undefined
+  readonly locks: LockManagerLike | undefined
+  readonly openChannel: ((name: string) => ChannelLike) | undefined
+  onCreated(session: Session): void
+}
+
+type SessionMessage =
+  | { readonly type: 'token'; readonly userId: UserId; readonly accessToken: string; readonly lifeMs: number }
+  | { readonly type: 'signed-out' }
+
+/** A token is not used when it has less than this to live: it must survive its way to the server. */
+const MARGIN_MS = 20_000
+/** Requests that were refused together ask for one fresh token, not for one each. */
+const SAME_REFUSAL_MS = 2_000
+
+/** Keeps a session going from the answer of a sign-in or of a refresh. */
+export async function createSession(deps: SessionDeps, signedIn: SignedIn): Promise<Session> {
+  const { api, clock } = deps
+  const listeners = createListeners()
+  const { user, session } = signedIn
+  let accessToken = ''
+  let expiresAt = 0
+  let refreshedAt = 0
+  let refreshToken = signedIn.refreshToken
+  let deviceSecret = signedIn.deviceSecret
+  let ended: SottoProblem | null = null
+  let refreshing: Promise<string> | null = null
+  const channel = deps.refreshTokenIn === 'cookie' ? deps.openChannel?.(`sotto-session-${deps.url}`) : undefined
+  if (channel !== undefined) channel.onmessage = ({ data }) => hear(data as SessionMessage)
+
+  function use(token: string, lifeMs: number): void {
+    accessToken = token
+    refreshedAt = clock.monotonicMs()
+    expiresAt = refreshedAt + lifeMs
+  }
+
+  function tell(message: SessionMessage): void {
+    if (ended === null) channel?.postMessage(message)
+  }
+
+  /** Cookies belong to all tabs: another user's sign-in ends this session here. */
+  function hear(message: SessionMessage): void {
+    if (message.type === 'token' && message.userId === user.userId) use(message.accessToken, message.lifeMs)
+    else end(sdkProblem('sdk/signed-out'))
+  }
+
+  function end(problem: SottoProblem): void {
+    if (ended !== null) return
+    ended = problem
+    accessToken = ''
+    refreshToken = null
+    channel?.close()
+    listeners.notify()
+  }
+
+  /** Expiry is the server's time: it is compared with the server's clock as measured, or else with the usual life. */
+  async function adopt(fresh: SignedIn): Promise<void> {
+    const offset = deps.serverOffsetMs()
+    const usual = limitTable.accessTokenSeconds * 1_000
+    const told = offset === null ? usual : Date.parse(fresh.accessTokenExpiresAt) - (clock.monotonicMs() + offset)
+    const lifeMs = Math.max(0, Math.min(told, usual) - MARGIN_MS)
+    refreshToken = fresh.refreshToken
+    deviceSecret = fresh.deviceSecret ?? deviceSecret
+    // Kept before it is used: the token before it stops working soon.
+    if (refreshToken !== null) await deps.keep?.({ refreshToken, deviceId: session.deviceId, deviceSecret })
+    use(fresh.accessToken, lifeMs)
+    tell({ type: 'token', userId: user.userId, accessToken, lifeMs })
+  }
+
+  async function refresh(): Promise<string> {
+    const askedAt = clock.monotonicMs()
+    const locks = deps.refreshTokenIn === 'cookie' ? deps.locks : undefined
+    const run = async (): Promise<void> => {
+      // Another tab was faster: its token came by the channel while this one waited for the lock.
+      if (refreshedAt >= askedAt && accessToken !== '') return
+      const body = refreshToken === null ? {} : { refreshToken }
+      try {
+        await adopt(await api.refreshSession({ ...body, refreshTokenIn: deps.refreshTokenIn }))
+      } catch (error) {
+        const problem = toProblem(error)
+        if (problem.retry === 'after-reauth') end(problem)
+        throw problem
+      }
+    }
+    if (locks === undefined) await run()
+    else await locks.request(`sotto-refresh-${deps.url}`, {}, run)
+    if (ended !== null) throw ended
+    return accessToken
+  }
+
+  const self: Session = {
+    url: deps.url,
+    userId: user.userId,
+    user,
+    sessionId: session.sessionId,
+    deviceId: session.deviceId,
+    get ended() {
+      return ended
+    },
+    onEnded: listeners.subscribe,
+    async getToken(hint) {
+      const refused = hint?.refused === true
+      if (ended !== null) throw ended
+      const now = clock.monotonicMs()
+      const usable = accessToken !== '' && (refused ? now - refreshedAt < SAME_REFUSAL_MS : now < expiresAt)
+      if (usable) return accessToken
+      refreshing ??= refresh().finally(() => (refreshing = null))
+      return await refreshing
+    },
+    async signOut() {
+      if (ended !== null) return
+      await api.endSession({ sessionId: session.sessionId }, { timeoutMs: 5_000 }).catch(() => {})
+      tell({ type: 'signed-out' })
+      end(sdkProblem('sdk/signed-out'))
+    },
+    close: () => end(sdkProblem('sdk/closed')),
+    [Symbol.asyncDispose]: async () => self.close(),
+  }
+  deps.onCreated(self)
+  await adopt(signedIn)
+  return self
+}

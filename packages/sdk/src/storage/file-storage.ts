@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { applyBatch, listRecords } from './memory-storage.ts'
+import type { Storage, Store, Write } from './storage.port.ts'
+
+export interface FileStorageOptions {
+  /** A folder of this process alone; made with mode 0700 when it is not there. */
+  readonly directory: string
+}
+
+/**
+ * Keeps records in a folder: one append-only log per namespace, one batch per line, each line synced before its `write`
+ * resolves. Opening reads the log, drops a torn last line (a batch that was cut by a crash was never promised) and
+ * rewrites the rest in one atomic rename. A second process on the same namespace is refused.
+ *
+ * Messages that wait are in it as they are: put the folder on an encrypted disk.
+ */
+export function fileStorage({ directory }: FileStorageOptions): Storage {
+  return {
+    shared: false,
+    protectsAtRest: false,
+    async open(namespace) {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      // A namespace holds a URL and a user's id; a file name shows neither.
+      const name = createHash('sha256').update(namespace).digest('hex').slice(0, 32)
+      const path = join(directory, `${name}.log`)
+      const unlock = await lock(`${path}.lock`)
+      try {
+        return await openLog(path, directory, unlock)
+      } catch (error) {
+        await unlock()
+        throw error
+      }
+    },
+  }
+}
+
+async function openLog(path: string, directory: string, unlock: () => Promise<void>): Promise<Store> {
+  const records = await readLog(path)
+  let log = await compact(path, directory, records)
+  let tail: Promise<unknown> = Promise.resolve()
+  let broken = false
+
+  /** One change after another, so that lines never mix. */
+  function inOrder<T>(run: () => Promise<T>): Promise<T> {
+    const done = tail.then(run)
+    tail = done.catch(() => {})
+    return done
+  }
+
+  async function rewrite(): Promise<void> {
+    await log.close()
+    log = await compact(path, directory, records)
+    broken = false
+  }
+
+  return {
+    get: async (key) => structuredClone(records.get(key)),
+    list: async (prefix) => listRecords(records, prefix),
+    write: (batch) =>
+      inOrder(async () => {
+        // After a failed append the end of the file is unknown: it is written anew from what was promised.
+        if (broken) await rewrite()
+        broken = true
+        await log.appendFile(renderLine(batch))
+        await log.datasync()
+        broken = false
+        applyBatch(records, structuredClone(batch))
+      }),
+    clear: () =>
+      inOrder(async () => {
+        records.clear()
+        await rewrite()
+      }),
+    close: () =>
+      inOrder(async () => {
+        await log.close()
+        await unlock()
+      }),
+  }
+}
+
+/** `checksum json`: a line that was cut or mixed up does not fit its checksum. */
+function renderLine(batch: readonly Write[]): string {
+  const json = JSON.stringify(batch.map(({ key, value }) => (value === undefined ? [key] : [key, value])))
+  return `${checksum(json)} ${json}\n`
+}
+
+function checksum(json: string): string {
+  return createHash('sha256').update(json).digest('hex').slice(0, 16)
+}
+
+async function readLog(path: string): Promise<Map<string, unknown>> {
+  const records = new Map<string, unknown>()
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return ''
+    throw error
+  })
+  for (const line of text.split('\n')) {
+    const json = line.slice(17)
+    if (line.length < 19 || checksum(json) !== line.slice(0, 16)) break
+    const batch = JSON.parse(json) as (readonly [string, unknown?])[]
+    applyBatch(
+      records,
+      batch.map(([key, value]) => ({ key, value })),
+    )
+  }
+  return records
+}
+
+async function compact(path: string, directory: string, records: ReadonlyMap<string, unknown>): Promise<FileHandle> {
+  const fresh = `${path}.new`
+  const file = await open(fresh, 'w', 0o600)
+  try {
+    if (records.size > 0) await file.writeFile(renderLine([...records].map(([key, value]) => ({ key, value }))))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(fresh, path)
+  await syncDirectory(directory)
+  return await open(path, 'a', 0o600)
+}
+
+/** A rename is durable when its folder is synced. Windows cannot open folders, and needs no such step. */
+async function syncDirectory(directory: string): Promise<void> {
+  const folder = await open(directory, 'r').catch(() => undefined)
+  if (folder === undefined) return
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+/** A lock file names its process; one whose process is gone counts for nothing. */
+async function lock(path: string): Promise<() => Promise<void>> {
+  for (;;) {
+    try {
+      await writeFile(path, String(process.pid), { flag: 'wx', mode: 0o600 })
+      return () => rm(path, { force: true })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const owner = Number(await readFile(path, 'utf8').catch(() => ''))
+    if (isAlive(owner)) throw new Error(`another process (${owner}) uses this storage: ${path}`)
+    await rm(path, { force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
