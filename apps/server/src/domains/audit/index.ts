@@ -1,5 +1,7 @@
 /** The door of the audit room. */
+export { createAudit, type Audit } from './audit.ts'
 export type { AuditItem, AuditRecord } from './audit-event.model.ts'
 export { auditRoutes } from './audit.routes.ts'
-export { recordAudit, recordAuditItems, type AuditIndex, type AuditKeys, type RecordDeps } from './record-audit.ts'
-export { createRefusals, type Refusal, type Refusals } from './record-refusal.ts'
+export type { AuditReadDeps } from './list-audit-events.ts'
+export type { AuditIndex, AuditKeys, RecordDeps } from './record-audit.ts'
+export type { Refusal } from './record-refusal.ts'

@@ -36,6 +36,18 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
     this.trueReason = options.trueReason ?? code
     this.recorded = options.recorded ?? false
   }
+
+  /** The same problem, known to need no (further) record. */
+  asRecorded(): Problem<Code> {
+    const { code, cause, retryAfterMs, errors, trueReason } = this
+    return new Problem(code, {
+      cause,
+      trueReason,
+      recorded: true,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(errors === undefined ? {} : { errors }),
+    })
+  }
 }
 
 export function problem<Code extends ProblemCode>(code: Code, options?: ProblemOptions): Problem<Code> {

@@ -1,0 +1,76 @@
+import type { AuditAction, Unaudited } from '@sotto/protocol'
+import type { AnonymousCtx, Ctx } from '../../platform/context/context.ts'
+import { DatabaseUnavailable } from '../../platform/db/errors.ts'
+import type { Log } from '../../platform/log/log.ts'
+import { Problem, problem } from '../../platform/problem/problem.ts'
+import type { Audit } from '../../domains/audit/index.ts'
+
+/**
+ * What every act passes on its way in and out, whichever protocol carried it: failures become problems, refusals are
+ * recorded, activity is noted. One path for HTTP and socket.
+ */
+export interface Act {
+  readonly action: AuditAction | Unaudited
+  readonly activity: boolean
+  readonly operation: string
+  readonly resource?: { readonly type: string; readonly id: string } | undefined
+}
+
+export interface Gate {
+  /** @throws Problem, and nothing else */
+  run<T>(ctx: Ctx | AnonymousCtx, act: Act, fn: () => Promise<T>): Promise<T>
+  /** Turns whatever went wrong into the problem that the caller is told, after recording it. */
+  refuse(ctx: Ctx | AnonymousCtx, act: Act, error: unknown): Promise<Problem>
+}
+
+export interface GateDeps {
+  readonly audit: Pick<Audit, 'recordRefusal'>
+  readonly log: Log
+  /** Notes an act of the session's user. @throws identity/session-ended */
+  touchSession(ctx: Ctx): Promise<void>
+}
+
+/** Status codes from here on are the server's own failures, not refusals of what was asked. */
+const FAILURE = 500
+
+export function createGate(deps: GateDeps): Gate {
+  async function refuse(ctx: Ctx | AnonymousCtx, act: Act, error: unknown): Promise<Problem> {
+    const refusal = toProblem(error)
+    if (refusal.spec.status >= FAILURE) {
+      const fields = { requestId: ctx.requestId, operation: act.operation, code: refusal.code }
+      if (refusal.code === 'platform/internal') deps.log.error('request.failed', fields, error)
+      else deps.log.warn('request.failed', fields, error)
+      return refusal.asRecorded()
+    }
+    if (refusal.recorded) return refusal
+    try {
+      const action = typeof act.action === 'string' ? act.action : 'request.refuse'
+      await deps.audit.recordRefusal(ctx, {
+        action,
+        code: refusal.trueReason,
+        ...(act.resource ? { resource: act.resource } : {}),
+      })
+      return refusal.asRecorded()
+    } catch (failure) {
+      deps.log.warn('request.failed', { requestId: ctx.requestId, operation: act.operation }, failure)
+      return problem('platform/unavailable', { recorded: true })
+    }
+  }
+  return {
+    refuse,
+    async run(ctx, act, fn) {
+      try {
+        if (act.activity && ctx.sessionId !== null) await deps.touchSession(ctx)
+        return await fn()
+      } catch (error) {
+        throw await refuse(ctx, act, error)
+      }
+    },
+  }
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof DatabaseUnavailable) return problem('platform/unavailable', { cause: error })
+  return problem('platform/internal', { cause: error })
+}

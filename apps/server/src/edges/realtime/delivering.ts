@@ -1,0 +1,89 @@
+import type { ConversationId, TenantId } from '@sotto/protocol'
+import type { Ctx } from '../../platform/context/context.ts'
+import type { Log } from '../../platform/log/log.ts'
+import type { Connection } from './connection.ts'
+
+/** The audited subscriptions of the conversations room (architecture §3, "reading is an act"). */
+export interface DeliveryRecords {
+  open(ctx: Ctx, conversationId: ConversationId, fromSeq: number): Promise<string | undefined>
+  close(
+    tenantId: TenantId,
+    closing: readonly { readonly ctx: Ctx; readonly deliveryId: string; readonly lastSeq: number }[],
+  ): Promise<void>
+}
+
+/** Puts entries on sockets, each conversation after its subscription is durable: no record, no byte. */
+export interface Delivering {
+  deliver(connection: Connection, conversationId: ConversationId, seq: number, frame: string): void
+  /** Ends delivery of one conversation, or of all, and records how far it came. */
+  end(connection: Connection, conversationId?: ConversationId): void
+  /** Resolves when every ending is recorded. */
+  idle(): Promise<void>
+}
+
+export function createDelivering(deps: { readonly records: DeliveryRecords; readonly log: Log }): Delivering {
+  const endings = new Set<Promise<void>>()
+
+  async function open(
+    connection: Connection,
+    conversationId: ConversationId,
+    seq: number,
+    frame: string,
+  ): Promise<void> {
+    const waiting = [{ seq, frame }]
+    const opening = { kind: 'opening' as const, waiting }
+    connection.deliveries.set(conversationId, opening)
+    let deliveryId: string | undefined
+    try {
+      deliveryId = await deps.records.open(connection.ctx, conversationId, seq)
+    } catch (error) {
+      deps.log.warn('socket.failed', { requestId: connection.id }, error)
+      connection.deliveries.delete(conversationId)
+      return connection.close(4503)
+    }
+    if (deliveryId === undefined) return void connection.deliveries.delete(conversationId)
+    const isCurrent = connection.deliveries.get(conversationId) === opening
+    if (!isCurrent) return record(connection.ctx, [{ deliveryId, lastSeq: seq - 1 }])
+    const delivery = { kind: 'open' as const, deliveryId, lastSeq: 0 }
+    connection.deliveries.set(conversationId, delivery)
+    for (const one of waiting) {
+      connection.outgoing.send(one.frame)
+      delivery.lastSeq = one.seq
+    }
+  }
+
+  function record(ctx: Ctx, ended: readonly { readonly deliveryId: string; readonly lastSeq: number }[]): void {
+    if (ended.length === 0) return
+    // If it cannot be written now, the subscription stays open and the sweep closes it with an upper bound.
+    const ending = deps.records
+      .close(
+        ctx.tenantId,
+        ended.map((one) => ({ ctx, ...one })),
+      )
+      .catch((error: unknown) => deps.log.warn('socket.failed', { sessionId: ctx.sessionId }, error))
+    endings.add(ending)
+    void ending.then(() => endings.delete(ending))
+  }
+
+  return {
+    deliver(connection, conversationId, seq, frame) {
+      const delivery = connection.deliveries.get(conversationId)
+      if (delivery === undefined) return void open(connection, conversationId, seq, frame)
+      if (delivery.kind === 'opening') return void delivery.waiting.push({ seq, frame })
+      connection.outgoing.send(frame)
+      delivery.lastSeq = seq
+    },
+    end(connection, conversationId) {
+      const ended: { deliveryId: string; lastSeq: number }[] = []
+      for (const [id, delivery] of connection.deliveries) {
+        if (conversationId !== undefined && id !== conversationId) continue
+        connection.deliveries.delete(id)
+        if (delivery.kind === 'open') ended.push({ deliveryId: delivery.deliveryId, lastSeq: delivery.lastSeq })
+      }
+      record(connection.ctx, ended)
+    },
+    async idle() {
+      await Promise.all(endings)
+    },
+  }
+}

@@ -1,0 +1,67 @@
+import type { SessionId, TenantId, UserId } from '@sotto/protocol'
+import type { Connection } from './connection.ts'
+
+/** The open sockets of this node, found by user, by session and by whom they watch. */
+export interface Registry {
+  add(connection: Connection): void
+  remove(connection: Connection): void
+  ofUser(tenantId: TenantId, userId: UserId): ReadonlySet<Connection>
+  ofSession(sessionId: SessionId): ReadonlySet<Connection>
+  watchersOf(tenantId: TenantId, userId: UserId): ReadonlySet<Connection>
+  watch(connection: Connection, userIds: readonly UserId[]): void
+  all(): Iterable<Connection>
+  readonly size: number
+}
+
+const NONE: ReadonlySet<Connection> = new Set()
+
+export function createRegistry(): Registry {
+  const all = new Set<Connection>()
+  const byUser = new Map<string, Set<Connection>>()
+  const bySession = new Map<string, Set<Connection>>()
+  const byWatched = new Map<string, Set<Connection>>()
+  const userKey = (tenantId: TenantId, userId: UserId) => `${tenantId}/${userId}`
+
+  function unwatch(connection: Connection): void {
+    for (const userId of connection.watched) drop(byWatched, userKey(connection.ctx.tenantId, userId), connection)
+  }
+
+  return {
+    add(connection) {
+      all.add(connection)
+      put(byUser, userKey(connection.ctx.tenantId, connection.ctx.userId), connection)
+      put(bySession, connection.ctx.sessionId, connection)
+    },
+    remove(connection) {
+      all.delete(connection)
+      drop(byUser, userKey(connection.ctx.tenantId, connection.ctx.userId), connection)
+      drop(bySession, connection.ctx.sessionId, connection)
+      unwatch(connection)
+    },
+    ofUser: (tenantId, userId) => byUser.get(userKey(tenantId, userId)) ?? NONE,
+    ofSession: (sessionId) => bySession.get(sessionId) ?? NONE,
+    watchersOf: (tenantId, userId) => byWatched.get(userKey(tenantId, userId)) ?? NONE,
+    watch(connection, userIds) {
+      unwatch(connection)
+      connection.watched = new Set(userIds)
+      for (const userId of userIds) put(byWatched, userKey(connection.ctx.tenantId, userId), connection)
+    },
+    all: () => all,
+    get size() {
+      return all.size
+    },
+  }
+}
+
+function put(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+  const set = index.get(key)
+  if (set) set.add(connection)
+  else index.set(key, new Set([connection]))
+}
+
+function drop(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+  const set = index.get(key)
+  if (set === undefined) return
+  set.delete(connection)
+  if (set.size === 0) index.delete(key)
+}
