@@ -13,6 +13,9 @@ export interface VitestReport {
     readonly name: string
     readonly status: string
     readonly message?: string
+    /** Milliseconds since the epoch. */
+    readonly startTime?: number
+    readonly endTime?: number
     readonly assertionResults: readonly {
       readonly fullName: string
       readonly status: string

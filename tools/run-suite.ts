@@ -33,8 +33,8 @@ export interface SuiteRun {
 }
 
 export interface SuiteOptions {
-  /** Only this file of the suite, as a path from the root. */
-  readonly file?: string
+  /** Only these files of the suite, as paths from the root. */
+  readonly files?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly show?: boolean
 }
@@ -45,7 +45,7 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<Sui
   mkdirSync(folder, { recursive: true })
   rmSync(reportFile, { force: true })
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
-  const args = ['run', '--project', suite.name, ...reporters, ...(options.file === undefined ? [] : [options.file])]
+  const args = ['run', '--project', suite.name, ...reporters, ...(options.files ?? [])]
   const { ok } = await runNode(VITEST, args, { show: options.show ?? false, env: options.env ?? {} })
   const report = readReport(reportFile)
   rmSync(reportFile, { force: true })

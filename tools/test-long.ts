@@ -3,12 +3,15 @@ import { createHash, randomInt } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
-import { add, countCheck, nothing, type Counts, type VitestReport } from './counts.ts'
+import { add, countCheck, countVitest, nothing, type Counts, type VitestReport } from './counts.ts'
 import { runChecks, runSuite } from './run-suite.ts'
 import { listSuiteFiles, listSuites, root, type Suite } from './suites.ts'
 
 /** The page that carries the last full run. It is written by that run, so it is not part of what was tested. */
 const PAGE = 'docs/reference/test-long.md'
+/** Enough to share the cost of starting the databases, few enough to lose little when the run is stopped. */
+const FILES_AT_ONCE = 8
+
 const STATE = join(root, '.cache', 'test-long.json')
 
 interface FileResult {
@@ -31,38 +34,41 @@ export interface LongOptions {
 }
 
 /**
- * Runs every test file by itself with full counts (`SOTTO_TEST_LONG=1`) and one seed for the whole run
- * (`SOTTO_TEST_SEED`). Files that passed are not run again when the run is resumed; files that failed are.
+ * Runs every test file with full counts (`SOTTO_TEST_LONG=1`) and one seed for the whole run (`SOTTO_TEST_SEED`), a few
+ * files at a time. Files that passed are not run again when the run is resumed; files that failed are.
  */
 export async function runLong(options: LongOptions): Promise<Counts> {
   process.env['SOTTO_TEST_LONG'] = '1'
   const state = readState(options.restart)
   let counts = options.wanted('static') ? await runChecks() : nothing
-  for (const [suite, file] of listAll(options.wanted)) {
-    const done = state.files[file]
-    const result = done?.counts.failed === 0 ? done : await runFile(suite, file, state.seed)
-    say(`${result === done ? 'kept' : 'ran '} ${file}: ${result.counts.passed} passed, ${result.counts.failed} failed`)
-    state.files[file] = result
-    writeState(state)
-    counts = add(counts, result.counts)
+  for (const suite of listSuites().filter(({ name }) => options.wanted(name))) {
+    const files = listSuiteFiles(suite)
+    const left = files.filter((file) => state.files[file]?.counts.failed !== 0)
+    say(`\n── ${suite.name}: ${files.length} files, ${files.length - left.length} of them done ──`)
+    const size = suite.sequential ? 1 : FILES_AT_ONCE
+    for (let at = 0; at < left.length; at += size) {
+      Object.assign(state.files, await runFiles(suite, left.slice(at, at + size), state.seed))
+      writeState(state)
+    }
+    counts = files.map((file) => state.files[file]!.counts).reduce(add, counts)
   }
   if (counts.failed === 0) writePage(state)
   else say(`${PAGE} is left as it was: it tells of the last run in which everything passed`)
   return counts
 }
 
-function listAll(wanted: (suite: string) => boolean): readonly (readonly [Suite, string])[] {
-  return listSuites()
-    .filter((suite) => wanted(suite.name))
-    .flatMap((suite) => listSuiteFiles(suite).map((file) => [suite, file] as const))
-}
-
-async function runFile(suite: Suite, file: string, seed: number): Promise<FileResult> {
-  say(`\n── ${file} ──`)
-  const startedAt = performance.now()
+async function runFiles(suite: Suite, files: readonly string[], seed: number): Promise<Record<string, FileResult>> {
   const env = { SOTTO_TEST_LONG: '1', SOTTO_TEST_SEED: String(seed) }
-  const { counts, report } = await runSuite(suite, { file, env, show: true })
-  return { suite: suite.name, counts, seconds: (performance.now() - startedAt) / 1000, notes: notesOf(report) }
+  const { counts: all, report } = await runSuite(suite, { files, env, show: true })
+  const results = files.map((file): [string, FileResult] => {
+    const part = report?.testResults.filter(({ name }) => name === file) ?? []
+    const counts = countVitest(file, { testResults: part }, true)
+    const seconds = part.reduce((sum, { startTime = 0, endTime = 0 }) => sum + (endTime - startTime) / 1000, 0)
+    return [file, { suite: suite.name, counts, seconds, notes: notesOf({ testResults: part }) }]
+  })
+  // An error outside of the tests belongs to no file: then none of them is done.
+  const lost = results.every(([, { counts }]) => counts.failed === 0) && all.failed > 0
+  return Object.fromEntries(results.map(([file, result]) => [file, lost ? { ...result, counts: all } : result]))
 }
 
 /** What the tests said of themselves in `task.meta`: how much they did and from which seed. */

@@ -67,6 +67,7 @@ test('a clean house has no findings', () => {
 describe('floors', () => {
   const cases: readonly (readonly [string, string, string])[] = [
     ['an edge imports another edge', `edges/fhir/app.ts`, `import '../http/app.ts'`],
+    ['the gate of all edges imports one of them', `edges/gate/all.ts`, `import '../http/app.ts'`],
     ['an edge imports an adapter', `edges/http/scan.ts`, `import '../../adapters/clamav/clam.ts'`],
     ['a room imports an edge', `domains/messages/index.ts`, `import '../../edges/http/app.ts'`],
     ['a room imports an adapter', `domains/messages/index.ts`, `import '../../adapters/clamav/clam.ts'`],
@@ -131,7 +132,7 @@ describe('rooms', () => {
 
 describe('the suffix of a file is a promise', () => {
   const promises: readonly (readonly [string, string, string])[] = [
-    ['an operation exports its own name', 'send-message.ts', `export async function send(tx: object) { return tx }`],
+    ['an operation carries its own name', 'send-message.ts', `export async function send(tx: object) { return tx }`],
     [
       'a store takes tx first',
       'draft-store.ts',
@@ -156,7 +157,12 @@ describe('the suffix of a file is a promise', () => {
 
   test('an operation has its test beside it', () => {
     const path = `${SRC}/domains/messages/read-message.ts`
-    expect(findings(used(path, `export function readMessage() {}\n`))).toEqual([`tests beside ${path}:1`])
+    const files = used(path, `export function readMessage() {}\n`)
+    expect(findings(files)).toEqual([`tests beside ${path}:1`])
+    const roomTest = {
+      [`${SRC}/domains/messages/messages.test.ts`]: `export const x = (door: { readMessage(): void }) => door.readMessage()\n`,
+    }
+    expect(findings({ ...files, ...roomTest })).toEqual([])
   })
 })
 

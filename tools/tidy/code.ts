@@ -70,7 +70,7 @@ export const noDefaultExport: Rule = forbid(
   'default-export',
   'a default export',
   'a named one: one name for one thing, everywhere',
-  ({ path }) => !/\.config\.(ts|mjs)$/.test(path),
+  ({ path }) => !/\.config\.(ts|mjs)$|\/global-setup\.ts$/.test(path),
 )
 
 export const noConsole: Rule = forbid(

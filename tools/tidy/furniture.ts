@@ -44,13 +44,12 @@ function checkSuffix(source: Source): readonly Finding[] {
   }
   if (file.endsWith('.model.ts')) return checkModel(source, at)
   if (!isOperation(source)) return []
-  const camel = camelCase(basename(file, '.ts'))
-  const pascal = camel.charAt(0).toUpperCase() + camel.slice(1)
-  const promised = [camel, `create${pascal}`, `open${pascal}`, pascal]
-  if (source.exports.some(({ name, kind }) => promised.includes(name) && (kind === 'function' || kind === 'class')))
-    return []
-  const instead = `export function ${camel} (or create${pascal}, for a thing with a life), or give the file the suffix of what it holds: ${file.replace('.ts', '.model.ts')} for types and pure rules`
-  return [at(`no export is what the file's name promises`, instead)]
+  const name = camelCase(basename(file, '.ts'))
+  const carries = (each: string): boolean => each.toLowerCase().includes(name.toLowerCase())
+  const runs = source.exports.filter(({ kind }) => kind === 'function' || kind === 'class')
+  if (runs.some((each) => carries(each.name))) return []
+  const instead = `export function ${name} (or one that carries the name: create${pascalCase(name)}), or give the file the suffix of what it holds: .model.ts for types and pure rules`
+  return [at(`no function carries the file's name`, instead)]
 }
 
 function checkModel(source: Source, at: (what: string, instead: string, line: number) => Finding): readonly Finding[] {
@@ -62,6 +61,10 @@ function checkModel(source: Source, at: (what: string, instead: string, line: nu
 
 function camelCase(kebab: string): string {
   return kebab.replace(/[-.]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function pascalCase(camel: string): string {
+  return camel.charAt(0).toUpperCase() + camel.slice(1)
 }
 
 function checkReadmes(project: Project): readonly Finding[] {
@@ -83,14 +86,23 @@ function checkReadmes(project: Project): readonly Finding[] {
   })
 }
 
+/** Beside it by name, or in a test of the same room that calls one of its functions. */
 function checkTests(project: Project): readonly Finding[] {
+  const tests = [...project.sources.values()].filter(
+    ({ path }) => path.startsWith(DOMAINS) && path.endsWith('.test.ts'),
+  )
+  const isTested = ({ path, exports }: Source): boolean =>
+    project.sources.has(path.replace(/\.ts$/, '.test.ts')) ||
+    tests
+      .filter((test) => roomOf(test.path) === roomOf(path))
+      .some((test) => exports.some(({ kind, name }) => kind !== 'type' && new RegExp(`\\b${name}\\b`).test(test.text)))
   return rooms(project)
     .filter((source) => isOperation(source) || basename(source.path).startsWith('on-'))
-    .filter((source) => !project.sources.has(source.path.replace(/\.ts$/, '.test.ts')))
+    .filter((source) => !isTested(source))
     .map(({ path }) => ({
       path,
       line: 1,
-      what: 'has no test beside it',
+      what: 'no test of its room calls it',
       instead: `write ${basename(path, '.ts')}.test.ts`,
     }))
 }
@@ -117,6 +129,9 @@ function checkSqlPlace(project: Project): readonly Finding[] {
 /** Tables that belong to the ground and not to a room. */
 const GROUND_TABLES: ReadonlySet<string> = new Set(['schema_migration', 'deployment', 'context_key', 'outbox'])
 
+/** Of those, what any room may read: which deployment this is. */
+const READABLE_TABLES: ReadonlySet<string> = new Set(['deployment'])
+
 function checkTables(project: Project): readonly Finding[] {
   return [...checkMigrations(project), ...rooms(project).flatMap((source) => checkStoreTables(project, source))]
 }
@@ -141,7 +156,7 @@ function checkStoreTables(project: Project, source: Source): readonly Finding[] 
   const own = project.rooms[room]?.tables ?? []
   return source.strings.flatMap(({ text, line }) =>
     tablesIn(text)
-      .filter((table) => !own.includes(table))
+      .filter((table) => !own.includes(table) && !(READABLE_TABLES.has(table) && /^\s*select\b/i.test(text)))
       .map((table) => {
         const owner = Object.keys(project.rooms).find((name) => project.rooms[name]!.tables.includes(table))
         const what = `${table} belongs to ${owner ?? (GROUND_TABLES.has(table) ? 'the platform' : 'no room')}`

@@ -73,7 +73,7 @@ export function parseSource(path: string, text: string): Source {
 }
 
 export function isTestFile(path: string): boolean {
-  return /\.(test|testing)\.tsx?$/.test(path) || path.startsWith('test/') || path.startsWith('bench/')
+  return /\.(test|testing|fixture)\.tsx?$/.test(path) || path.startsWith('test/') || path.startsWith('bench/')
 }
 
 interface Walker {
