@@ -75,6 +75,8 @@ export const problemTable = {
   'identity/refresh-invalid': 'after-reauth',
   'identity/password-weak': 'never',
   'identity/login-taken': 'never',
+  'identity/id-taken': 'never',
+  'identity/slug-taken': 'never',
   'identity/last-administrator': 'never',
   'access/denied': 'never',
   'access/not-found': 'never',

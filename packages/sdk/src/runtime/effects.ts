@@ -62,12 +62,12 @@ export function createEffects(deps: EffectsDeps): (effect: Effect) => void {
     }
   }
 
-  async function listCursors({ id }: Extract<Effect, { type: 'list-cursors' }>): Promise<void> {
+  async function listCursors({ id, asked }: Extract<Effect, { type: 'list-cursors' }>): Promise<void> {
     try {
       const { items } = await api.listCursors({ conversationId: id })
-      dispatch({ type: 'cursors', id, items })
-    } catch {
-      // Receipts are shown when they are known; the next connection asks again.
+      dispatch({ type: 'cursors', id, asked, items })
+    } catch (error) {
+      dispatch({ type: 'cursors-failed', id, problem: toProblem(error).toDocument() })
     }
   }
 

@@ -120,6 +120,34 @@ export function onCursorRefused(draft: Draft, id: ConversationId, problem: Probl
   setDeadline(draft, 'cursors', draft.env.now + delayMs)
 }
 
+/** Asks how far the other members are. Frames tell from then on. */
+export function askForCursors(draft: Draft, id: ConversationId): void {
+  const conversation = draft.state.conversations.get(id)
+  clearDeadline(draft, `ask:${id}`)
+  if (conversation === undefined || !conversation.observed || conversation.removed) return
+  if (draft.state.link.phase !== 'live') return
+  const asked = conversation.cursorsAsked + 1
+  putConversation(draft, { ...conversation, cursorsAsked: asked })
+  draft.effects.push({ type: 'list-cursors', id, asked })
+}
+
+/** All cursors at once: who is not among them is no longer a member. */
+export function onCursorsListed(draft: Draft, id: ConversationId, asked: number, items: readonly Cursor[]): void {
+  adoptCursors(draft, id, items)
+  changeConversation(draft, id, (known) => {
+    if (known.cursorsAsked !== asked) return known
+    const members = new Set(items.map(({ userId }) => userId))
+    const cursors = new Map([...known.cursors].filter(([userId]) => members.has(userId)))
+    return cursors.size === known.cursors.size ? known : { ...known, cursors }
+  })
+}
+
+export function onCursorsFailed(draft: Draft, id: ConversationId, problem: ProblemDocument): void {
+  if (problem.retry === 'never') return
+  const delayMs = backoffMs(retryBackoff, 4, draft.env.random(), problem.retryAfterMs)
+  setDeadline(draft, `ask:${id}`, draft.env.now + delayMs)
+}
+
 /** Other members' cursors: forward only, so that frames in any order end at the same place. */
 export function adoptCursors(draft: Draft, id: ConversationId, items: readonly Cursor[]): void {
   changeConversation(draft, id, (conversation) => {

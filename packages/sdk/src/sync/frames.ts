@@ -15,6 +15,7 @@ import { cut, end, heard, isOpen, onAnswer, onLive } from './connection.ts'
 import {
   adoptCursors,
   adoptOwnCursor,
+  askForCursors,
   noteDelivered,
   noteTyping,
   onCursorMoved,
@@ -153,6 +154,7 @@ function finishSync(draft: Draft): void {
     state.seen = null
   }
   state.synced = true
+  for (const id of state.outbox.keys()) dropArrived(draft, id)
   if (state.link.phase === 'syncing') becomeLive(draft)
   releaseAfterSync(draft)
   flushAll(draft)
@@ -174,7 +176,7 @@ function becomeLive(draft: Draft): void {
 /** Someone looks at a conversation: its last page and the cursors of its members are wanted. */
 export function onObserved(draft: Draft, id: ConversationId): void {
   if (!draft.state.conversations.has(id)) return
-  if (draft.state.link.phase === 'live') draft.effects.push({ type: 'list-cursors', id })
+  askForCursors(draft, id)
   loadFirstPage(draft, id)
   planRepair(draft, id, 'now')
 }
@@ -199,9 +201,10 @@ export function upsert(draft: Draft, summary: Conversation): void {
 export function remove(draft: Draft, id: ConversationId): void {
   if (!draft.state.observing.has(id)) {
     if (own(draft, 'conversations').delete(id)) draft.touched.add(id)
-    return
+  } else {
+    changeConversation(draft, id, (known) => ({ ...known, removed: true, can: [], entries: [], ahead: [] }))
   }
-  changeConversation(draft, id, (known) => ({ ...known, removed: true, can: [], entries: [], ahead: [] }))
+  dropArrived(draft, id)
 }
 
 /** Takes entries, however they came. */
@@ -211,23 +214,21 @@ export function onEntries(draft: Draft, id: ConversationId, entries: readonly En
   const known = conversations.get(id)
   // The user was added just now, and the summary is on its way.
   if (known === undefined || me === null) return requestSync(draft)
-  putConversation(draft, receiveEntries(known, entries, me))
+  const received = receiveEntries(known, entries, me)
+  putConversation(draft, received)
   for (const entry of entries) {
     noteTyping(draft, id, entry.sender.userId, false)
-    if (entry.payload.type === 'membership') onMembership(draft, id, entry.payload)
   }
+  if (received !== known && entries.some(({ kind }) => kind === 'membership')) onMembership(draft, id)
   dropArrived(draft, id)
   noteDelivered(draft, id)
   planRepair(draft, id, 'now')
 }
 
-function onMembership(draft: Draft, id: ConversationId, payload: { change: string; userIds: readonly string[] }): void {
-  const gone = payload.change === 'removed' || payload.change === 'left'
-  changeConversation(draft, id, (conversation) => {
-    const cursors = new Map(conversation.cursors)
-    for (const userId of gone ? payload.userIds : []) cursors.delete(userId as never)
-    return { ...conversation, cursors, membersVersion: conversation.membersVersion + 1 }
-  })
+/** Who is a member is the server's to say: entries may arrive long after others that undo them. */
+function onMembership(draft: Draft, id: ConversationId): void {
+  changeConversation(draft, id, (known) => ({ ...known, membersVersion: known.membersVersion + 1 }))
+  askForCursors(draft, id)
 }
 
 function onCursor(draft: Draft, { conversationId, cursor, unread, asOfSeq }: FrameOf<'cursor'>): void {

@@ -29,6 +29,7 @@ export function createConversation(summary: Conversation, observed: boolean): Co
     olderProblem: null,
     unread: createUnread(cursor),
     cursors: new Map(),
+    cursorsAsked: 0,
     typing: new Set(),
     own: {
       deliveredSeq: cursor.deliveredSeq,

@@ -142,9 +142,11 @@ export function acknowledgeFromLog(draft: Draft, entries: readonly Entry[]): voi
 
 /** Forgets sent messages whose entry is in the window, or is older than it. */
 export function dropArrived(draft: Draft, id: ConversationId): void {
-  const heldTo = draft.state.conversations.get(id)?.heldTo
+  const known = draft.state.conversations.get(id)
   const queue = queueOf(draft, id)
-  if (heldTo === undefined || queue.length === 0) return
+  if (queue.length === 0 || (known === undefined && !draft.state.synced)) return
+  // Where the user is no member any more, no entry will arrive.
+  const heldTo = known === undefined || known.removed ? Number.POSITIVE_INFINITY : known.heldTo
   const rest = queue.filter((item) => item.seq === null || item.seq > heldTo)
   if (rest.length !== queue.length) putQueue(draft, id, rest)
 }

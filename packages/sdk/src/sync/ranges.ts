@@ -68,6 +68,8 @@ export function onRangeFailed(draft: Draft, id: ConversationId, purpose: RangePu
     return
   }
   changeConversation(draft, id, (known) => {
+    // Frames have filled the gap meanwhile.
+    if (!hasGap(known)) return { ...known, repairing: false, repairFailures: 0 }
     const repairFailures = known.repairFailures + 1
     const delayMs = backoffMs(retryBackoff, repairFailures, draft.env.random(), problem.retryAfterMs)
     setDeadline(draft, `repair:${id}`, draft.env.now + delayMs)

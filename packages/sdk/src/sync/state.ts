@@ -103,7 +103,10 @@ export interface ConversationState {
   readonly loadingOlder: boolean
   readonly olderProblem: ProblemDocument | null
   readonly unread: Unread
+  /** Of the other members. */
   readonly cursors: ReadonlyMap<UserId, Cursor>
+  /** Number of the latest question for all cursors: only its answer says who has none any more. */
+  readonly cursorsAsked: number
   readonly typing: ReadonlySet<UserId>
   readonly own: OwnCursor
   readonly typingSentAt: number | null
@@ -189,7 +192,8 @@ export type Input =
       readonly purpose: RangePurpose
       readonly problem: ProblemDocument
     }
-  | { readonly type: 'cursors'; readonly id: ConversationId; readonly items: readonly Cursor[] }
+  | { readonly type: 'cursors'; readonly id: ConversationId; readonly asked: number; readonly items: readonly Cursor[] }
+  | { readonly type: 'cursors-failed'; readonly id: ConversationId; readonly problem: ProblemDocument }
   | { readonly type: 'mark-read'; readonly id: ConversationId; readonly seq: number }
   | { readonly type: 'typing'; readonly id: ConversationId; readonly typing: boolean }
   | { readonly type: 'watch'; readonly userIds: readonly UserId[] }
@@ -220,7 +224,7 @@ export type Effect =
       readonly beforeSeq?: number
       readonly limit: number
     }
-  | { readonly type: 'list-cursors'; readonly id: ConversationId }
+  | { readonly type: 'list-cursors'; readonly id: ConversationId; readonly asked: number }
   | { readonly type: 'send-http'; readonly item: OutboxItem }
   /** The server has it: forget it on the disk, tell who waits. */
   | { readonly type: 'settled'; readonly item: OutboxItem; readonly sent: Sent }

@@ -1,5 +1,13 @@
 import { cut, end, onClosed, onConnectionDeadline, onOpenFailed, open, restart, wake } from './connection.ts'
-import { adoptCursors, markRead, moveCursors, noteTyping, signalTyping } from './cursors.ts'
+import {
+  askForCursors,
+  markRead,
+  moveCursors,
+  noteTyping,
+  onCursorsFailed,
+  onCursorsListed,
+  signalTyping,
+} from './cursors.ts'
 import {
   changeConversation,
   clearDeadline,
@@ -108,7 +116,9 @@ function applyToConversation(draft: Draft, input: Input): void {
       // Not found: the user may have been removed, which only a sync can tell.
       return input.problem.retry === 'never' ? requestSync(draft) : undefined
     case 'cursors':
-      return adoptCursors(draft, input.id, input.items)
+      return onCursorsListed(draft, input.id, input.asked, input.items)
+    case 'cursors-failed':
+      return onCursorsFailed(draft, input.id, input.problem)
     case 'mark-read':
       return markRead(draft, input.id, input.seq)
     case 'typing':
@@ -200,5 +210,6 @@ function onDeadline(draft: Draft, key: string): void {
   if (what === 'sync') onSyncDeadline(draft)
   if (what === 'send') flush(draft, id)
   if (what === 'repair') repair(draft, id)
+  if (what === 'ask') askForCursors(draft, id)
   if (what === 'typing') noteTyping(draft, id, userId, false)
 }
