@@ -47,6 +47,7 @@ export const limitSpecs = {
   },
   accessTokenSeconds: { value: 300, unit: 'seconds', meaning: 'Life of an access token' },
   socketTicketSeconds: { value: 30, unit: 'seconds', meaning: 'Life of a socket ticket; it works once' },
+  signInLinkSeconds: { value: 86_400, unit: 'seconds', meaning: 'Life of a one-time sign-in link' },
   refreshGraceSeconds: {
     value: 10,
     unit: 'seconds',

@@ -184,7 +184,7 @@ export const createUser = operation({
   auth: 'session',
   audit: 'user.create',
   activity: true,
-  problems: ['access/denied', 'identity/login-taken'],
+  problems: ['access/denied', 'identity/login-taken', 'identity/id-taken'],
 })
 
 export const updateUser = operation({
@@ -247,7 +247,7 @@ export const createTeam = operation({
   auth: 'session',
   audit: 'team.create',
   activity: true,
-  problems: ['access/denied'],
+  problems: ['access/denied', 'identity/id-taken'],
 })
 
 export const listTeams = operation({

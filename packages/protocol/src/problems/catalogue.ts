@@ -128,6 +128,18 @@ export const problemCatalogue = {
     retry: 'never',
     advice: 'Choose another sign-in name.',
   },
+  'identity/id-taken': {
+    status: 409,
+    title: 'The id is in use with other content',
+    retry: 'never',
+    advice: 'Make a new id.',
+  },
+  'identity/slug-taken': {
+    status: 409,
+    title: 'Another tenant has this short name',
+    retry: 'never',
+    advice: 'Choose another short name.',
+  },
   'identity/last-administrator': {
     status: 409,
     title: 'A tenant keeps at least one active administrator',

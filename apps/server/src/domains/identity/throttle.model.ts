@@ -1,0 +1,84 @@
+import { instant, type Instant } from '../../platform/time/clock.ts'
+
+/**
+ * How failed sign-ins slow down the next one. There is no lock-out: care must not wait for an administrator. After a few
+ * free failures each further one doubles the wait, up to a maximum; quiet time forgives.
+ *
+ * | counter | when it counts | against |
+ * |---|---|---|
+ * | `device` | the device has proved its secret and belongs to the user | guessing at a stolen workstation |
+ * | `login-address` | any other device | guessing one person's password |
+ * | `address` | any other device | one password tried on many people |
+ *
+ * A proven device answers to its own counter only: whoever guesses a nurse's password from elsewhere, even from behind
+ * the same address, cannot make her wait at her workstation (NIST SP 800-63B-4 §3.2.2).
+ */
+export type CounterKind = 'device' | 'login-address' | 'address'
+
+export interface Counter {
+  readonly failures: number
+  readonly lastFailedAt: Instant
+}
+
+interface CounterRule {
+  /** Failures that cost nothing: people mistype. */
+  readonly free: number
+  /** Quiet time that forgives one failure. */
+  readonly forgiveMs: number
+}
+
+const counterRules: Readonly<Record<CounterKind, CounterRule>> = {
+  device: { free: 5, forgiveMs: 60_000 },
+  'login-address': { free: 3, forgiveMs: 300_000 },
+  // Behind one address there may be a whole hospital in the morning.
+  address: { free: 30, forgiveMs: 10_000 },
+}
+
+const FIRST_DELAY_MS = 1_000
+
+/** What is left of the counted failures after the quiet time since the last one. */
+export function failuresNow(kind: CounterKind, counter: Counter, now: Instant): number {
+  const forgiven = Math.floor(Math.max(0, now - counter.lastFailedAt) / counterRules[kind].forgiveMs)
+  return Math.max(0, counter.failures - forgiven)
+}
+
+/** @returns milliseconds until the next attempt is looked at; 0 when it is now */
+export function signInWaitMs(kind: CounterKind, counter: Counter, now: Instant, delayMsMax: number): number {
+  // Not the forgiven number: the delay that was told stands until it is over.
+  const beyond = counter.failures - counterRules[kind].free
+  if (beyond <= 0) return 0
+  const delayMs = Math.min(delayMsMax, FIRST_DELAY_MS * 2 ** Math.min(beyond - 1, 30))
+  // A clock that was set back must not turn a delay into a lock-out.
+  return Math.min(delayMs, Math.max(0, counter.lastFailedAt + delayMs - now))
+}
+
+/** The counter with one more failure: an attempt is counted before it is looked at, so that a volley counts in full. */
+export function countAttempt(kind: CounterKind, counter: Counter, now: Instant): Counter {
+  return { failures: failuresNow(kind, counter, now) + 1, lastFailedAt: instant(now) }
+}
+
+/** How many failures a right attempt takes back: its own count, and except at the address all before it. */
+export function forgivenBy(kind: CounterKind): number {
+  return kind === 'address' ? 1 : FAILURES_MAX
+}
+
+/** As many as an `integer` column holds. */
+const FAILURES_MAX = 2 ** 31 - 1
+
+/**
+ * What counts as one address: an IPv4 address, or the /64 that an IPv6 subscriber is given as a whole (RFC 6177).
+ * @param address  as the socket tells it; an IPv4 address may come in IPv6 clothes (RFC 4291 §2.5.5.2)
+ */
+export function addressGroup(address: string | null): string {
+  if (address === null) return 'unknown'
+  const plain = address.split('%')[0]!.toLowerCase()
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)
+  if (mapped !== null) return mapped[1]!
+  if (!plain.includes(':')) return plain
+  const [head = '', tail] = plain.split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? [] : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0')
+  const network = [...left, ...zeros, ...right].slice(0, 4).map((part) => part.replace(/^0+(?=.)/, ''))
+  return `${network.join(':')}::/64`
+}
