@@ -1,5 +1,5 @@
-import type { AuditEvent, InputOf, Operations, ReplyOf } from '@sotto/protocol'
-import { scopeOf, type Ctx } from '../../platform/context/context.ts'
+import type { AuditAction, AuditEvent, AuditOutcome, InputOf, Operations, ReplyOf, TenantId } from '@sotto/protocol'
+import { anonymous, scopeOf, type Ctx, type Origin } from '../../platform/context/context.ts'
 import type { Sealer } from '../../platform/crypto/seal.ts'
 import { keyedHash } from '../../platform/crypto/primitives.ts'
 import type { Db, Tx } from '../../platform/db/tx.ts'
@@ -45,7 +45,43 @@ export async function listAuditEvents(
   })
 }
 
-async function toFilter(deps: AuditReadDeps, tx: Tx, ctx: Ctx, input: Input): Promise<AuditFilter> {
+/** What an operator at the command line asks, who has database and keyring in hand and no session. */
+export interface OperatorQuery {
+  /** undefined: the deployment's own events, those of no tenant. */
+  readonly tenantId: TenantId | undefined
+  readonly action: AuditAction | undefined
+  readonly outcome: AuditOutcome | undefined
+  readonly limit: number
+}
+
+/**
+ * The newest events of a tenant, for an operator. There is nobody to authorise, and the look is recorded all the same.
+ *
+ * @effects audit `audit-event.list` of that tenant, by nobody, from the command line
+ */
+export async function listAuditEventsAsOperator(
+  deps: RecordDeps & { readonly db: Db },
+  origin: Origin,
+  { tenantId, ...query }: OperatorQuery,
+): Promise<readonly AuditEvent[]> {
+  const ctx = anonymous(origin, tenantId)
+  return deps.db.withTx(scopeOf(ctx), async (tx) => {
+    const rows = await listAuditRows(tx, ctx.tenantId, {
+      ...(await toFilter(deps, tx, ctx, query as never)),
+      limit: query.limit,
+    })
+    const events = await Promise.all(rows.map((row) => readAuditEvent(deps, tx, ctx, row)))
+    await recordAudit(deps, tx, ctx, { action: 'audit-event.list', details: { operator: true, events: events.length } })
+    return events
+  })
+}
+
+async function toFilter(
+  deps: RecordDeps,
+  tx: Tx,
+  ctx: { readonly tenantId: TenantId },
+  input: Omit<Input, 'limit'> & { readonly limit: number },
+): Promise<AuditFilter> {
   const index = async (purpose: AuditIndex, id: string | undefined) =>
     id === undefined ? null : keyedHash(await deps.keys.getIndexKey(tx, ctx.tenantId, purpose), id)
   return {
@@ -78,9 +114,9 @@ function filterDetails(input: Input): Record<string, string> {
 
 /** An event whose body was erased, or whose key was destroyed, still stands: with its class, its outcome and its instant. */
 export async function readAuditEvent(
-  deps: AuditReadDeps,
+  deps: RecordDeps,
   tx: Tx,
-  ctx: Ctx,
+  ctx: { readonly tenantId: TenantId },
   row: StoredAuditEvent,
 ): Promise<AuditEvent> {
   if (row.body_encrypted === null) return erasedEvent(row)

@@ -32,12 +32,7 @@ export interface ConversationDeps extends AppendDeps {
       subjectUserId: UserId | null,
     ): Promise<DataKey>
     /** A new epoch: what was sealed before stays readable. @returns the new key */
-    rotateConversationKey(
-      tx: Tx,
-      tenantId: TenantId,
-      conversationId: ConversationId,
-      subjectUserId: UserId | null,
-    ): Promise<DataKey>
+    rotateConversationKey(tx: Tx, tenantId: TenantId, conversationId: ConversationId): Promise<DataKey>
     getIndexKey(access: KeyAccess, tenantId: TenantId, purpose: 'idempotency'): Promise<KeyObject>
   }
   recordAudit(tx: Tx, ctx: Ctx | AnonymousCtx, records: AuditRecord | readonly AuditRecord[]): Promise<void>

@@ -13,6 +13,7 @@ import {
   deleteDeadNodes,
   insertDeliveries,
   listOrphanedDeliveries,
+  purgeExpiredRows,
   type ClosedDelivery,
   type NewDelivery,
 } from './delivery-store.ts'
@@ -38,6 +39,8 @@ export interface Deliveries {
   ): Promise<void>
   /** Says that this node lives, and closes what dead ones left open. Whatever they may have sent counts as sent. */
   sweep(): Promise<void>
+  /** Deletes what has served its time. */
+  purgeExpired(): Promise<void>
 }
 
 interface Opening {
@@ -75,6 +78,7 @@ export function createDeliveries(
       })
     },
     sweep: () => sweep(deps),
+    purgeExpired: () => deps.db.withTx({ role: 'jobs' }, purgeExpiredRows),
   }
 }
 

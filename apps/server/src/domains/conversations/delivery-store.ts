@@ -112,3 +112,17 @@ const purgeNodes = statement<never>('node.purge', `delete from node where node_i
 export async function deleteDeadNodes(tx: Tx, nodeId: string, aliveSince: Instant): Promise<void> {
   await tx.run(purgeNodes, [nodeId, new Date(aliveSince)])
 }
+
+const purgeDeliveries = statement<never>(
+  'delivery.purge',
+  `delete from delivery where closed_at < now() - interval '1 day'`,
+)
+const purgeKeys = statement<never>(
+  'log.purge-keys',
+  `delete from entry_idempotency where created_at < now() - interval '30 days'`,
+)
+
+/** Forgets closed deliveries, whose audit events stay, and the keys of sends that nobody repeats any more. */
+export async function purgeExpiredRows(tx: Tx): Promise<void> {
+  await Promise.all([tx.run(purgeDeliveries), tx.run(purgeKeys)])
+}

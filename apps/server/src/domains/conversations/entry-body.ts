@@ -1,7 +1,6 @@
 import type { ConversationId, Entry, EntryId, Payload, TenantId } from '@sotto/protocol'
 import type { DataKey } from '../../platform/crypto/envelope.ts'
 import { sealedEpoch, type Sealer } from '../../platform/crypto/seal.ts'
-import type { Tx } from '../../platform/db/tx.ts'
 import { toRfc3339 } from '../../platform/time/clock.ts'
 import type { KeyAccess } from '../keys/index.ts'
 import type { StoredEntry } from './conversation.model.ts'
@@ -41,10 +40,12 @@ export function sealBody(
 }
 
 /** Renders an entry for those who may read it. An erased one keeps its place and says so. */
-export async function renderEntry(deps: BodyDeps, tx: Tx, tenantId: TenantId, stored: StoredEntry): Promise<Entry> {
+export async function renderEntry(
+  deps: BodyDeps,
+  access: KeyAccess, tenantId: TenantId, stored: StoredEntry): Promise<Entry> {
   if (stored.bodyCiphertext === null) return toEntry(stored, { v: 1, type: 'erased' })
   const key = await deps.keys.getConversationKey(
-    tx,
+    access,
     tenantId,
     stored.conversationId,
     sealedEpoch(stored.bodyCiphertext),

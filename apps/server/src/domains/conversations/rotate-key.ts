@@ -6,7 +6,7 @@ import type { ConversationDeps } from './conversations.deps.ts'
 
 /** Gives a locked conversation a new epoch of its key. Sends that were sealed under the old one are sealed again. */
 export async function rotateKey(deps: ConversationDeps, tx: Tx, tenantId: TenantId, end: LogEnd): Promise<LogEnd> {
-  const key = await deps.keys.rotateConversationKey(tx, tenantId, end.conversationId, end.subjectUserId)
+  const key = await deps.keys.rotateConversationKey(tx, tenantId, end.conversationId)
   await setKeyEpoch(tx, tenantId, end.conversationId, key.epoch)
   return { ...end, keyEpoch: key.epoch }
 }

@@ -5,7 +5,7 @@ import { wrapKey } from '../../platform/crypto/wrap.ts'
 import type { Tx } from '../../platform/db/tx.ts'
 import { AUDIT_BUCKETS, auditWrappingKey, NO_BUCKET, tenantPrefix, wrapContexts } from './key.model.ts'
 import type { KeysDeps } from './key.model.ts'
-import { insertAuditKeys, insertTenantKey } from './keys-store.ts'
+import { findTenantKey, insertAuditKeys, insertTenantKey } from './keys-store.ts'
 import { tenantKeyId } from './unwrap.ts'
 
 /**
@@ -29,4 +29,9 @@ export async function createTenantKeys(deps: KeysDeps, tx: Tx, tenantId: TenantI
     wrapped: wrapKey(deps.random, wrappingKey, wrapContexts.audit(tenantId, bucket, epoch), newKey(deps.random)),
   }))
   await insertAuditKeys(tx, { tenantId, epoch, tenantKeyVersion: version, at, buckets })
+}
+
+/** Whether a tenant has been born. */
+export async function hasTenantKeys(tx: Tx, tenantId: TenantId): Promise<boolean> {
+  return (await findTenantKey(tx, tenantId, 1)) !== undefined
 }

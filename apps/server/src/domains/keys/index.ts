@@ -1,5 +1,5 @@
 export { createConversationKey, rotateConversationKey } from './create-conversation-key.ts'
-export { createTenantKeys } from './create-tenant-keys.ts'
+export { createTenantKeys, hasTenantKeys } from './create-tenant-keys.ts'
 export { getConversationDataKey } from './get-conversation-data-key.ts'
 export { getAuditKey, getDirectoryKey, getIndexKey } from './get-derived-keys.ts'
 export type { KeyAccess } from './key-access.ts'

@@ -1,0 +1,29 @@
+import { anonymous, scopeOf, SYSTEM_TENANT_ID } from '../platform/context/context.ts'
+import { statement, type Db } from '../platform/db/tx.ts'
+import type { Composition } from './compose.ts'
+import { VERSION } from './version.ts'
+
+const find = statement<{ deployment_id: string }>('deployment.find', 'select deployment_id from deployment')
+
+/** What tells this deployment from any other: it stands in every token. */
+export async function findDeploymentId(db: Db): Promise<string> {
+  return db.withTx({ role: 'lookup' }, async (tx) => (await tx.rows(find))[0]!.deployment_id)
+}
+
+/** The tenant of what happens before any tenant is known has keys of its own, made at the first start. */
+export async function ensureSystemTenant({ db, keys }: Composition): Promise<void> {
+  await db.withTx({ role: 'app', tenantId: SYSTEM_TENANT_ID }, async (tx) => {
+    if (!(await keys.hasTenantKeys(tx, SYSTEM_TENANT_ID))) await keys.createTenantKeys(tx, SYSTEM_TENANT_ID)
+  })
+}
+
+/** A start or a stop of a node, in the trail of the deployment (ASTM E2147 §7: changes of the log's own status). */
+export async function recordLife(
+  { audit, db, nodeId, ids }: Composition,
+  action: 'deployment.start' | 'deployment.stop',
+): Promise<void> {
+  const ctx = anonymous({ requestId: ids.next<string>(), address: null })
+  await db.withTx(scopeOf(ctx), (tx) =>
+    audit.record(tx, ctx, { action, resource: { type: 'node', id: nodeId }, details: { version: VERSION } }),
+  )
+}

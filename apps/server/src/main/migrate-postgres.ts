@@ -1,0 +1,30 @@
+import pg from 'pg'
+import { migrate, pendingMigrations, readMigrations } from '../platform/db/migrate.ts'
+import type { Config } from './config.ts'
+import { CONTEXT_KEY_PURPOSE, openKeyring } from './open-ground.ts'
+
+/**
+ * Brings PostgreSQL's schema up to this version, as the owner, and lets the login role of DATABASE_URL in.
+ *
+ * @returns the names of the files that were, or would be, applied
+ * @throws Error with a message for the operator
+ */
+export async function migratePostgres(
+  config: Config,
+  options: { readonly isDryRun: boolean; readonly mayCreateKeyring: boolean },
+): Promise<readonly string[]> {
+  if (config.database.kind === 'embedded')
+    throw new Error('DATABASE_URL is not set: there is no PostgreSQL to migrate.')
+  if (config.ownerUrl === undefined)
+    throw new Error('DATABASE_OWNER_URL is not set: migrations need a role that may change the schema.')
+  const client = new pg.Client({ connectionString: config.ownerUrl.reveal(), application_name: 'sotto migrate' })
+  await client.connect()
+  try {
+    if (options.isDryRun) return (await pendingMigrations(client, await readMigrations())).map(({ name }) => name)
+    const keyring = await openKeyring(config, { mayCreate: options.mayCreateKeyring })
+    const loginRole = decodeURIComponent(new URL(config.database.url.reveal()).username)
+    return await migrate({ client, contextKey: keyring.derive(CONTEXT_KEY_PURPOSE), loginRole })
+  } finally {
+    await client.end()
+  }
+}

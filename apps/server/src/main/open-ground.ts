@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { createLocalKeyring, localKeyringExists, openLocalKeyring } from '../adapters/keyring-local/local-keyring.ts'
+import type { Keyring } from '../domains/keys/index.ts'
+import { createContextProof } from '../platform/db/context-proof.ts'
+import { openEmbedded } from '../platform/db/embedded.ts'
+import { assertMigrated } from '../platform/db/assert-migrated.ts'
+import { openPostgres, type Postgres } from '../platform/db/postgres.ts'
+import { systemRandom } from '../platform/ids/ids.ts'
+import type { Log } from '../platform/log/log.ts'
+import { systemClock } from '../platform/time/clock.ts'
+import type { Config } from './config.ts'
+
+/** The purpose under which the keyring derives the key behind the tenant proofs. */
+export const CONTEXT_KEY_PURPOSE = 'tenant-context'
+
+/**
+ * The keyring of the deployment. It is made only where there is no data yet: over existing data a new keyring would lock
+ * everybody out for ever, and quietly.
+ *
+ * @throws KeyringRefused, with a message for the operator
+ */
+export async function openKeyring(config: Config, options: { readonly mayCreate: boolean }): Promise<Keyring> {
+  const { keyringDir: folder, dataDir } = config
+  const hasData = existsSync(join(dataDir, 'database'))
+  if (!localKeyringExists(folder) && options.mayCreate && !hasData) {
+    return createLocalKeyring({ folder, dataDir, random: systemRandom, clock: systemClock })
+  }
+  return openLocalKeyring({ folder, dataDir, random: systemRandom })
+}
+
+/** The database as the login role. The embedded one is migrated by opening it; PostgreSQL never is by a server. */
+export async function openDatabase(
+  config: Config,
+  keyring: Keyring,
+  log: Log,
+  onFatal: (error: Error) => void,
+): Promise<Postgres> {
+  const contextKey = keyring.derive(CONTEXT_KEY_PURPOSE)
+  const tenantProof = createContextProof(contextKey)
+  if (config.database.kind === 'embedded') {
+    return openEmbedded({ dataDir: config.dataDir, contextKey, tenantProof, clock: systemClock, onFatal })
+  }
+  const { url, poolSize, lanes } = config.database
+  const onConnectionError = (code: string) => log.warn('database.unavailable', { code })
+  const db = await openPostgres({ url, poolSize, lanes, tenantProof, onConnectionError })
+  try {
+    await db.withTx({ role: 'lookup' }, assertMigrated)
+    return db
+  } catch (error) {
+    await db[Symbol.asyncDispose]()
+    throw error
+  }
+}

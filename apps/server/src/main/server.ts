@@ -1,0 +1,148 @@
+import type { AddressInfo } from 'node:net'
+import fastifyStatic from '@fastify/static'
+import { existsSync } from 'node:fs'
+import { scopeOf, type Origin } from '../platform/context/context.ts'
+import { createTokenBuckets } from '../platform/limits/token-bucket.ts'
+import { createLog, type Log } from '../platform/log/log.ts'
+import { Secret } from '../platform/phi/phi.ts'
+import { createGate } from '../edges/gate/gate.ts'
+import { createHttpApp } from '../edges/http/app.ts'
+import { createHandlers } from '../edges/http/handlers.ts'
+import { addReferencePage } from '../edges/http/reference-page.ts'
+import { createCommands } from '../edges/realtime/commands.ts'
+import { attachSocketServer } from '../edges/realtime/socket-server.ts'
+import type { Argon2Parameters } from '../domains/identity/index.ts'
+import { compose, type Composition } from './compose.ts'
+import type { Config } from './config.ts'
+import { ensureSystemTenant, findDeploymentId, recordLife } from './deployment.ts'
+import { startJobs } from './jobs.ts'
+import { openDatabase, openKeyring } from './open-ground.ts'
+import { VERSION } from './version.ts'
+
+/** A running server. Disposing of it drains: no new work, sockets told to reconnect, everything recorded, then closed. */
+export interface RunningServer extends AsyncDisposable {
+  readonly url: string
+  readonly port: number
+  readonly composition: Composition
+}
+
+export interface StartOptions {
+  readonly config: Config
+  readonly log?: Log
+  /** Only for a first start: makes the keyring where there is no data yet. */
+  readonly mayCreateKeyring?: boolean
+  /** The built page; not served when it does not exist. */
+  readonly pageDir?: string
+  /** Cheaper password hashing, for tests. */
+  readonly argon2?: Argon2Parameters
+  /** The database engine died, or the state is unknown: the process should end and start again. */
+  readonly onFatal?: (error: Error) => void
+}
+
+/**
+ * Starts the server: keyring, database, rooms, edges, jobs, in this order; it listens last, when everything works.
+ *
+ * @throws KeyringRefused, DirectoryInUse, DatabaseUnavailable, Error with a message for the operator
+ */
+export async function startServer(options: StartOptions): Promise<RunningServer> {
+  const { config } = options
+  const log = options.log ?? createLog({ level: config.logLevel })
+  await using stack = new AsyncDisposableStack()
+  const keyring = await openKeyring(config, { mayCreate: options.mayCreateKeyring ?? false })
+  log.warn('keyring.unsafe-local', { reason: 'keyring-local' })
+  const fatal = options.onFatal ?? ((error: Error) => log.error('server.fatal', {}, error))
+  const db = stack.use(await openDatabase(config, keyring, log, fatal))
+  const composition = compose({
+    config,
+    db,
+    keyring,
+    log,
+    deploymentId: await findDeploymentId(db),
+    ...(options.argon2 ? { argon2: options.argon2 } : {}),
+  })
+  await ensureSystemTenant(composition)
+  const running = await listen(options, composition, log, stack)
+  const moved = stack.move()
+  return { ...running, composition, [Symbol.asyncDispose]: () => moved.disposeAsync() }
+}
+
+async function listen(
+  { config, pageDir }: StartOptions,
+  composition: Composition,
+  log: Log,
+  stack: AsyncDisposableStack,
+) {
+  const { audit, clock, ids, identity, limits, db } = composition
+  let isDraining = false
+  const gate = createGate({ audit, log, touchSession: identity.touchSession })
+  const cookies = { secure: config.publicUrl.startsWith('https:'), refreshMaxAgeSeconds: limits.sessionAbsoluteSeconds }
+  const app = createHttpApp({
+    gate,
+    ids,
+    limits,
+    log,
+    allowedOrigins: config.allowedOrigins,
+    trustProxy: config.trustProxy,
+    handlers: createHandlers(composition.operations, { version: VERSION, limits, cookies }),
+    userRates: createTokenBuckets(clock, { perSecond: limits.requestsPerSecond, burst: limits.requestsBurst }),
+    addressRates: createTokenBuckets(clock, {
+      perSecond: limits.signInsPerAddressPerSecond,
+      burst: limits.signInsPerAddressBurst,
+    }),
+    authenticate: identity.authenticate,
+    isDraining: () => isDraining,
+  })
+  addReferencePage(app, { version: VERSION })
+  if (pageDir !== undefined && existsSync(pageDir))
+    await app.register(fastifyStatic, { root: pageDir, cacheControl: false, index: ['index.html'] })
+  const sockets = attachSocketServer(app.server, {
+    gate,
+    limits,
+    ids,
+    clock,
+    log,
+    registry: composition.registry,
+    delivering: composition.delivering,
+    commands: createCommands({ operations: composition.commands, registry: composition.registry, clock }),
+    allowedOrigins: config.allowedOrigins,
+    trustProxy: config.trustProxy,
+    redeemSocketTicket: (ticket: string, origin: Origin) => identity.redeemSocketTicket(new Secret(ticket), origin),
+    recordOpen: (ctx, connectionId) =>
+      db.withTx(scopeOf(ctx), (tx) =>
+        audit.record(tx, ctx, { action: 'socket.open', resource: { type: 'socket', id: connectionId } }),
+      ),
+    recordClose: (ctx, { connectionId, code, typing }) =>
+      db.withTx(scopeOf(ctx), (tx) =>
+        audit.record(tx, ctx, {
+          action: 'socket.close',
+          resource: { type: 'socket', id: connectionId },
+          details: { code, typing },
+        }),
+      ),
+    onOpen: ({ ctx, id }) => composition.board.set(ctx.tenantId, ctx.userId, id, 'online'),
+    onClose: ({ ctx, id }) => composition.board.remove(ctx.tenantId, ctx.userId, id),
+    isDraining: () => isDraining,
+  })
+  await composition.deliveries.sweep()
+  const jobs = startJobs(composition, log)
+  await app.listen({ host: config.host, port: config.port })
+  const { port } = app.server.address() as AddressInfo
+  await recordLife(composition, 'deployment.start')
+  log.info('server.started', { port, version: VERSION, nodeId: composition.nodeId })
+
+  stack.defer(async () => {
+    isDraining = true
+    log.info('server.draining', {})
+    jobs.stop()
+    await sockets.drain()
+    await app.close()
+    await composition.appender.idle()
+    await composition.cursorMover.idle()
+    await jobs.idle()
+    await audit.flushRefusals(true)
+    await recordLife(composition, 'deployment.stop')
+    log.info('server.stopped', {})
+  })
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host
+  return { url: `http://${host}:${port}`, port }
+}
