@@ -80,9 +80,8 @@ const noItems: readonly OutboxItem[] = []
 export function createConversationObject(core: Core, id: ConversationId): Conversation {
   const { runtime, api } = core
   const timeline = createTimeline()
-  const listeners = createListeners({
-    onWatched: (observed) => runtime.dispatch({ type: 'observe', id, observed }),
-  })
+  const listeners = createListeners({ onWatched: () => queueMicrotask(observe) })
+  let observed = false
   let members: { readonly version: number; readonly list: readonly Member[] } | null = null
   let loadingMembers: Promise<readonly Member[]> | null = null
   let snapshot: { readonly from: readonly unknown[]; readonly value: ConversationSnapshot } | null = null
@@ -94,6 +93,13 @@ export function createConversationObject(core: Core, id: ConversationId): Conver
     if (members !== null && version !== undefined && members.version !== version) void loadMembers().catch(() => {})
     listeners.notify()
   })
+
+  /** Later, and once: a view that is taken down and put up again in one go has never looked away. */
+  function observe(): void {
+    if (observed === listeners.count > 0) return
+    observed = !observed
+    runtime.dispatch({ type: 'observe', id, observed })
+  }
 
   function getSnapshot(): ConversationSnapshot {
     const state = runtime.getState()

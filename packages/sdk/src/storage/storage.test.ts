@@ -1,0 +1,112 @@
+import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { fileStorage } from './file-storage.ts'
+import { memoryStorage } from './memory-storage.ts'
+import type { Storage } from './storage.port.ts'
+
+async function newFolder(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'sotto-sdk-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** What every implementation promises. IndexedDB passes the same in a real browser (`browser.test.ts`). */
+describe.each([
+  ['memory', async (): Promise<Storage> => memoryStorage()],
+  ['file', async (): Promise<Storage> => fileStorage({ directory: await newFolder() })],
+])('%s storage', (_, create) => {
+  test('lists records in the order of their keys, and forgets what was removed', async () => {
+    const store = await (await create()).open('here')
+    await store.write([
+      { key: 'outbox/2', value: { text: 'second' } },
+      { key: 'outbox/1', value: { text: 'first' } },
+      { key: 'sync/token', value: 'abc' },
+    ])
+    await store.write([{ key: 'outbox/2', value: undefined }])
+    await store.write([{ key: 'outbox/3', value: { text: 'third' } }])
+    expect(await store.list('outbox/')).toEqual([
+      ['outbox/1', { text: 'first' }],
+      ['outbox/3', { text: 'third' }],
+    ])
+    expect(await store.get('sync/token')).toBe('abc')
+    expect(await store.get('outbox/2')).toBeUndefined()
+  })
+
+  test('keeps namespaces apart, and clears one', async () => {
+    const storage = await create()
+    const [mine, theirs] = [await storage.open('alice'), await storage.open('bob')]
+    await mine.write([{ key: 'a', value: 1 }])
+    await theirs.write([{ key: 'a', value: 2 }])
+    await mine.clear()
+    expect(await mine.list('')).toEqual([])
+    expect(await theirs.list('')).toEqual([['a', 2]])
+  })
+
+  test('is there again after it was closed', async () => {
+    const storage = await create()
+    const first = await storage.open('here')
+    await first.write([{ key: 'a', value: { deep: [1, 2] } }])
+    await first.close()
+    expect(await (await storage.open('here')).list('')).toEqual([['a', { deep: [1, 2] }]])
+  })
+
+  test('gives and takes copies', async () => {
+    const store = await (await create()).open('here')
+    const value = { text: 'as written' }
+    await store.write([{ key: 'a', value }])
+    value.text = 'changed'
+    expect(await store.get('a')).toEqual({ text: 'as written' })
+  })
+})
+
+describe('file storage', () => {
+  test('drops a last line that was cut by a crash, and keeps every promised one', async () => {
+    const directory = await newFolder()
+    const path = await write(directory, 3)
+    const whole = await readFile(path, 'utf8')
+    for (let cut = 2; cut < 40; cut += 7) {
+      await writeFile(path, whole)
+      await truncate(path, whole.length - cut)
+      const store = await fileStorage({ directory }).open('here')
+      expect((await store.list('')).map(([key]) => key)).toEqual(['1', '2'])
+      await store.close()
+    }
+  })
+
+  test('does not believe a damaged line', async () => {
+    const directory = await newFolder()
+    const path = await write(directory, 2)
+    await appendFile(path, `${'0'.repeat(16)} [["3","forged"]]\n`)
+    const store = await fileStorage({ directory }).open('here')
+    expect(await store.get('3')).toBeUndefined()
+    await store.close()
+  })
+
+  test('refuses a second process, and takes over from one that is gone', async () => {
+    const directory = await newFolder()
+    const store = await fileStorage({ directory }).open('here')
+    await expect(fileStorage({ directory }).open('here')).rejects.toThrow('another process')
+    await store.close()
+    const [log] = (await readdir(directory)).filter((name) => name.endsWith('.log'))
+    await writeFile(join(directory, `${log}.lock`), '999999999')
+    await (await fileStorage({ directory }).open('here')).close()
+  })
+
+  test('writes that come at the same time are all there', async () => {
+    const directory = await newFolder()
+    const store = await fileStorage({ directory }).open('here')
+    await Promise.all(Array.from({ length: 50 }, (_, index) => store.write([{ key: `${index}`, value: index }])))
+    await store.close()
+    expect(await (await fileStorage({ directory }).open('here')).list('')).toHaveLength(50)
+  })
+})
+
+async function write(directory: string, lines: number): Promise<string> {
+  const store = await fileStorage({ directory }).open('here')
+  for (let line = 1; line <= lines; line += 1) await store.write([{ key: `${line}`, value: 'x'.repeat(60) }])
+  await store.close()
+  const [log] = (await readdir(directory)).filter((name) => name.endsWith('.log'))
+  return join(directory, String(log))
+}
