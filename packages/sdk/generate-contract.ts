@@ -20,7 +20,8 @@ const limits: readonly LimitName[] = [
 ]
 
 export function renderContract(): string {
-  const all: readonly Operation[] = Object.values(operations)
+  // Sorted, because loaders disagree about the order of a module's names.
+  const all = (Object.values(operations) as Operation[]).toSorted((a, b) => (a.operationId < b.operationId ? -1 : 1))
   return [
     '// Generated from packages/protocol by packages/sdk/generate-contract.ts: do not edit.',
     '',
