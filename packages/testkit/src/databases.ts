@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { createContextProof } from '../../../apps/server/src/platform/db/context-proof.ts'
-import { openEmbedded, type Embedded } from '../../../apps/server/src/platform/db/embedded.ts'
+import { openEmbedded, type Embedded, type EmbeddedOptions } from '../../../apps/server/src/platform/db/embedded.ts'
 import { migrate } from '../../../apps/server/src/platform/db/migrate.ts'
 import { openPostgres, type Postgres } from '../../../apps/server/src/platform/db/postgres.ts'
 import { systemClock } from '../../../apps/server/src/platform/time/clock.ts'
@@ -39,6 +39,8 @@ export const testEnvironment = {
 export interface TestDatabase extends AsyncDisposable {
   readonly kind: DatabaseKind
   readonly db: Postgres
+  /** Only on pglite: stops and starts on the same folder; `db` is then another one. */
+  restart(changes?: Partial<EmbeddedOptions>): Promise<void>
   /** As the superuser, in a session apart, for white-box checks. Names need their schema; cast int8 and timestamptz. */
   ownerQuery(sql: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>
   /** How to reach it from another process or with another pool. */
@@ -56,11 +58,17 @@ export async function openTestDatabase(kind: DatabaseKind, options: TestDatabase
 
 async function openEmbeddedTest(): Promise<TestDatabase> {
   const dataDir = await copyEmbeddedTemplate()
-  const db = await openEmbeddedAt(dataDir)
+  let db = await openEmbeddedAt(dataDir)
   return {
     kind: 'pglite',
-    db,
+    get db() {
+      return db
+    },
     address: { dataDir },
+    async restart(changes) {
+      await db[Symbol.asyncDispose]()
+      db = await openEmbeddedAt(dataDir, changes)
+    },
     ownerQuery: (sql, values) => db.ownerQuery(sql, values),
     async [Symbol.asyncDispose]() {
       await db[Symbol.asyncDispose]()
@@ -77,13 +85,13 @@ export async function copyEmbeddedTemplate(): Promise<string> {
   return dataDir
 }
 
-export function openEmbeddedAt(dataDir: string, onFatal?: (error: Error) => void): Promise<Embedded> {
+export function openEmbeddedAt(dataDir: string, changes: Partial<EmbeddedOptions> = {}): Promise<Embedded> {
   return openEmbedded({
     dataDir,
     contextKey: testContextKey,
     tenantProof: testContextProof,
     clock: systemClock,
-    ...(onFatal === undefined ? {} : { onFatal }),
+    ...changes,
   })
 }
 
@@ -92,6 +100,8 @@ async function openPostgresTest(options: TestDatabaseOptions): Promise<TestDatab
   if (serverUrl === undefined) throw new Error('No PostgreSQL: run through vitest, whose global setup starts one')
   const name = await createPostgresDatabase(serverUrl, process.env[testEnvironment.postgresTemplate]!)
   const adminUrl = withDatabase(serverUrl, name)
+  // A copy does not take over the privileges on the database itself.
+  await migrateTestPostgres(adminUrl)
   const url = adminUrl.replace('//postgres@', `//${TEST_LOGIN_ROLE}@`)
   const owner = new pg.Pool({ connectionString: adminUrl, max: 1 })
   owner.on('error', () => {})
@@ -101,6 +111,7 @@ async function openPostgresTest(options: TestDatabaseOptions): Promise<TestDatab
     kind: 'postgres',
     db,
     address: { url, adminUrl },
+    restart: () => Promise.reject(new Error('Other tests use this PostgreSQL, too')),
     ownerQuery: async (sql, values = []) => lastRows(await owner.query(sql, [...values])),
     async [Symbol.asyncDispose]() {
       await Promise.all([db[Symbol.asyncDispose](), owner.end()])

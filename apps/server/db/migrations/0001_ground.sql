@@ -3,8 +3,9 @@
 -- Nothing is rolled back by hand: migrations only go forward, and this one is the first.
 --
 -- Names. Everything lives in schema `sotto`. Each transaction sets `search_path` to `sotto, pg_temp` itself, so it holds
--- behind a pooler and on the embedded engine alike, and nobody but the owner may create anything anywhere: PUBLIC has
--- neither CREATE nor TEMPORARY in this database. A name therefore cannot be shadowed.
+-- behind a pooler and on the embedded engine alike. Nobody but the owner may create anything anywhere, so a name cannot be
+-- shadowed: PUBLIC's rights on the database (TEMPORARY) and on schema `public` are taken by the runner at every run,
+-- because the database's own privileges are in no dump and no copy.
 --
 -- Roles. The server logs in as one role that may do nothing by itself (NOINHERIT, no grants). Each transaction enters
 -- exactly one of the roles below. Roles belong to the cluster, so they may exist already.
@@ -29,13 +30,6 @@ begin
   if not (select rolsuper from pg_roles where rolname = current_user) then
     execute format('grant sotto_owner to %I', current_user);
   end if;
-end
-$$;
-
-do $$
-begin
-  execute format('revoke all on database %I from public', current_database());
-  execute format('revoke all on schema public from public');
 end
 $$;
 

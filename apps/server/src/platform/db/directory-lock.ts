@@ -44,7 +44,7 @@ export function lockDirectory(directory: string, clock: Clock): DirectoryLock {
   const holderFile = join(directory, 'lock-holder.json')
   const file = new DatabaseSync(join(directory, 'lock'), { timeout: 0 })
   try {
-    file.exec('pragma locking_mode = exclusive; begin exclusive')
+    file.exec('pragma journal_mode = memory; begin exclusive')
   } catch (error) {
     file.close()
     if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error
@@ -52,7 +52,7 @@ export function lockDirectory(directory: string, clock: Clock): DirectoryLock {
   }
   const holder: Holder = { pid: process.pid, startedAt: toRfc3339(clock.now()) }
   writeFileSync(holderFile, JSON.stringify(holder), { mode: 0o600 })
-  return { directory, [Symbol.dispose]: () => file.close() }
+  return { directory, [Symbol.dispose]: () => file.isOpen && file.close() }
 }
 
 /** https://www.sqlite.org/rescode.html#busy */

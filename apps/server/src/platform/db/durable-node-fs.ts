@@ -7,6 +7,9 @@
  * `wal_sync_method=fsync` belongs to it: the default, fdatasync, is a stub without effect in the WebAssembly build, while
  * fsync goes through the hook below. Renaming over a file remains an unlink followed by a rename (same issue).
  *
+ * It also reports the engine's death. A PANIC (a full disk under the write-ahead log, say) ends a PostgreSQL server, which
+ * then recovers; here it becomes Emscripten's `abort`, which PGlite swallows, and a ruined engine would go on answering.
+ *
  * The hook leans on an inner interface of Emscripten: the version of PGlite is pinned exactly, and a test counts the
  * calls per commit.
  */
@@ -28,17 +31,23 @@ type Init = NodeFS['init']
 
 export class DurableNodeFS extends NodeFS {
   readonly #onSync: () => void
+  readonly #onAbort: (reason: unknown) => void
 
-  /** @param onSync  called after each call that reached the disk */
-  constructor(directory: string, onSync: () => void) {
+  /**
+   * @param onSync   called after each call that reached the disk
+   * @param onAbort  called when the engine has ended itself
+   */
+  constructor(directory: string, onSync: () => void, onAbort: (reason: unknown) => void) {
     super(directory)
     this.#onSync = onSync
+    this.#onAbort = onAbort
   }
 
   override async init(...[pg, options]: Parameters<Init>): ReturnType<Init> {
     const { emscriptenOpts } = await super.init(pg, options)
     const hook = (module: unknown): void => this.#addFsync(module as EmscriptenModule)
-    return { emscriptenOpts: { ...emscriptenOpts, preRun: [hook, ...(emscriptenOpts.preRun ?? [])] } }
+    const preRun = [hook, ...(emscriptenOpts.preRun ?? [])]
+    return { emscriptenOpts: { ...emscriptenOpts, preRun, onAbort: this.#onAbort } }
   }
 
   #addFsync({ NODEFS }: EmscriptenModule): void {

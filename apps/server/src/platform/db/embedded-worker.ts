@@ -16,6 +16,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { DurableNodeFS } from './durable-node-fs.ts'
 import { createEngineSession } from './engine-session.ts'
+import { prepareFirstStart } from './first-start.ts'
 import { createFraming } from './wire-framing.ts'
 
 export interface EmbeddedWorkerData {
@@ -45,10 +46,17 @@ const startParams = [
   ...['-c', 'fsync=on', '-c', 'wal_sync_method=fsync', '-c', 'shared_buffers=16MB', '-c', 'timezone=UTC'],
 ]
 
-const engine = await PGlite.create({
-  fs: new DurableNodeFS(directory, () => void Atomics.add(syncs, 0, 1)),
-  startParams,
-})
+const firstStart = await prepareFirstStart(directory)
+let isAborted = false
+const fs = new DurableNodeFS(
+  directory,
+  () => void Atomics.add(syncs, 0, 1),
+  () => {
+    isAborted = true
+  },
+)
+const engine = await PGlite.create({ fs, startParams })
+await firstStart?.finish()
 const session = createEngineSession(engine)
 
 let isLocked = false
@@ -58,12 +66,16 @@ let turn: Promise<unknown> = Promise.resolve()
 const ownersWaiting: (() => Promise<void>)[] = []
 
 function inTurn(work: () => Promise<void>): void {
-  turn = turn.then(work).then(serveOwners)
+  turn = turn.then(work).then(serveOwners).then(assertAlive)
   // An exception here is the engine's death; without this handler it would be an unhandled rejection all the same, but
   // the thread must end with it.
   turn.catch((error: unknown) => {
     throw error
   })
+}
+
+function assertAlive(): void {
+  if (isAborted) throw new Error('The embedded engine has ended itself')
 }
 
 async function serveOwners(): Promise<void> {
@@ -89,6 +101,8 @@ async function answer(port: MessagePort, messages: Uint8Array): Promise<void> {
   const chunks: Uint8Array[] = []
   // The bytes are a view of the engine's memory, valid during the call only.
   await engine.execProtocolRawStream(messages, { onRawData: (bytes) => void chunks.push(bytes.slice()) })
+  // A dead engine's last words are no answer.
+  assertAlive()
   if (chunks.length === 0) return
   const bytes = chunks.length === 1 ? chunks[0]! : new Uint8Array(Buffer.concat(chunks))
   port.postMessage(bytes, [bytes.buffer as ArrayBuffer])
@@ -124,12 +138,13 @@ parent.on('message', (request: EmbeddedRequest) => {
   if (request.op === 'owner-query') return reply(request.id, () => ownerQuery(request.sql, request.values))
   connected?.close()
   connected = undefined
+  // Whoever still waits for a gap is told by the thread's end.
+  ownersWaiting.length = 0
   inTurn(async () => {
     if (engine.isInTransaction()) await engine.exec('rollback')
     // Closing writes a checkpoint, so the next start has nothing to recover.
     await engine.close()
     parent.postMessage({ id: request.id } satisfies EmbeddedReply)
-    parent.close()
   })
 })
 

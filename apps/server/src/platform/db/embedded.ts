@@ -2,7 +2,6 @@
 
 import assert from 'node:assert'
 import type { KeyObject } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import pg from 'pg'
@@ -102,13 +101,12 @@ interface Engine {
 }
 
 async function startEngine(directory: string, onFatal: EmbeddedOptions['onFatal']): Promise<Engine> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
   const syncs = new Int32Array(new SharedArrayBuffer(4))
   const workerData: EmbeddedWorkerData = { directory, syncs }
   const worker = new Worker(new URL('./embedded-worker.ts', import.meta.url), { workerData, name: 'sotto-database' })
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   let lastId = 0
-  let isStopping = false
+  let isServing = false
 
   function expect(id: number): Promise<unknown> {
     const answer = Promise.withResolvers<unknown>()
@@ -123,8 +121,8 @@ async function startEngine(directory: string, onFatal: EmbeddedOptions['onFatal'
   function fail(error: Error): void {
     for (const answer of waiting.values()) answer.reject(error)
     waiting.clear()
-    if (!isStopping) onFatal?.(error)
-    isStopping = true
+    if (isServing) onFatal?.(error)
+    isServing = false
   }
   worker.on('message', ({ id, result, error }: EmbeddedReply) => {
     const answer = waiting.get(id)
@@ -134,13 +132,9 @@ async function startEngine(directory: string, onFatal: EmbeddedOptions['onFatal'
     else answer.reject(Object.assign(new Error(error.message), error))
   })
   worker.on('error', fail)
-  const exited = new Promise<void>((resolve) => {
-    worker.on('exit', (code) => {
-      fail(new Error(`The embedded database ended (${code})`))
-      resolve()
-    })
-  })
+  worker.on('exit', (code) => fail(new Error(`The embedded database ended (${code})`)))
   await expect(0)
+  isServing = true
   return {
     connect() {
       const { port1, port2 } = new MessageChannel()
@@ -150,11 +144,11 @@ async function startEngine(directory: string, onFatal: EmbeddedOptions['onFatal'
     request,
     syncCount: () => Atomics.load(syncs, 0),
     async stop() {
-      if (!isStopping) {
-        isStopping = true
+      if (isServing) {
+        isServing = false
         await request({ op: 'close' }).catch(() => {})
       }
-      await exited
+      await worker.terminate()
     },
   }
 }

@@ -11,6 +11,7 @@
  * This leans on the layout of one build: the version of PGlite is pinned exactly, and tests try the ways out.
  */
 
+import assert from 'node:assert'
 import type { PGlite } from '@electric-sql/pglite'
 
 export interface EngineSession {
@@ -52,11 +53,14 @@ export function createEngineSession(engine: PGlite): EngineSession {
     },
     async asSuperuser(work) {
       if (locked === undefined) return work()
+      assert(!engine.isInTransaction(), 'The superuser works between two transactions')
       words()[locked.address] = BOOTSTRAP_SUPERUSER
       await impersonate('postgres')
       try {
         return await work()
       } finally {
+        // Work that leaves its transaction open has failed: the session cannot be given back inside of it.
+        if (engine.isInTransaction()) await engine.exec('rollback')
         await impersonate(locked.role)
         words()[locked.address] = locked.roleId
       }

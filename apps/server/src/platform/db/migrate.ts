@@ -73,6 +73,7 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     const pending = await pendingMigrations(client, migrations)
     for (const migration of pending) await apply(client, migration)
     await storeContextKey(client, options.contextKey)
+    await closeDatabase(client)
     await admitLogin(client, options.loginRole)
     return pending.map((migration) => migration.name)
   } finally {
@@ -169,6 +170,14 @@ async function storeContextKey(client: MigrationClient, contextKey: KeyObject): 
   } finally {
     await client.query('reset role')
   }
+}
+
+/** Without this every role could make temporary tables, whose names come before ours in a search path left open. */
+async function closeDatabase(client: MigrationClient): Promise<void> {
+  await client.query(`do $$ begin
+    execute format('revoke all on database %I from public', current_database());
+    revoke all on schema public from public;
+  end $$`)
 }
 
 export const entryRoles = ['sotto_app', 'sotto_relay', 'sotto_sequencer', 'sotto_lookup', 'sotto_jobs'] as const

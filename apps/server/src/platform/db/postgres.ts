@@ -49,7 +49,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
     lanes: lanes.length,
     ping: () => onConnection(pool, ping),
     async [Symbol.asyncDispose]() {
-      await Promise.all([pool, ...lanePools].map((each) => each.end()))
+      await Promise.all([pool, ...lanePools].map((each) => (each.ending ? undefined : each.end())))
     },
   }
   try {
