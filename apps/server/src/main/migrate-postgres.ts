@@ -20,8 +20,11 @@ export async function migratePostgres(
   const client = new pg.Client({ connectionString: config.ownerUrl.reveal(), application_name: 'sotto migrate' })
   await client.connect()
   try {
-    if (options.isDryRun) return (await pendingMigrations(client, await readMigrations())).map(({ name }) => name)
-    const keyring = await openKeyring(config, { mayCreate: options.mayCreateKeyring })
+    const migrations = await readMigrations()
+    const pending = await pendingMigrations(client, migrations)
+    if (options.isDryRun) return pending.map(({ name }) => name)
+    const isEmpty = pending.length === migrations.length
+    const keyring = await openKeyring(config, { mayCreate: options.mayCreateKeyring && isEmpty })
     const loginRole = decodeURIComponent(new URL(config.database.url.reveal()).username)
     return await migrate({ client, contextKey: keyring.derive(CONTEXT_KEY_PURPOSE), loginRole })
   } finally {
