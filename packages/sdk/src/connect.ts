@@ -22,8 +22,8 @@ export interface ConnectOptions {
   /** Of the server, as `https://chat.example.org`. In a page, `''` or a path mean the page's own origin. */
   readonly url: string
   /**
-   * Gives an access token whenever one is needed. `refused` says that the last one was refused: then it must be a new
-   * one. Rejecting with a `SottoProblem` whose `retry` is `after-reauth` ends the connection; any other error is retried.
+   * Gives an access token whenever one is needed. `refused` is one that the server did not take: then it must be
+   * another one. Rejecting with a `SottoProblem` whose `retry` is `after-reauth` ends the connection; any other error is retried.
    */
   readonly getToken: GetToken
   /** Whose token it is. Without it the server is asked once, before anything that is stored is opened. */

@@ -3,8 +3,8 @@ import { parseProblem, sdkProblem, SottoProblem } from './problem.ts'
 
 export type Fetch = (input: string, init: RequestInit) => Promise<Response>
 
-/** Gives an access token. `refused` is true when the server has refused the last one: then it must be a fresh one. */
-export type GetToken = (hint?: { readonly refused: boolean }) => Promise<string>
+/** Gives an access token. `refused` is the one that the server has just refused: then it must be another one. */
+export type GetToken = (refused?: string) => Promise<string>
 
 export interface HttpOptions {
   readonly signal?: AbortSignal
@@ -42,9 +42,11 @@ const TIMEOUT_MS = 30_000
 
 export function createHttp(deps: HttpDeps): HttpClient {
   let offsetMs: number | null = null
+  let lastToken: string | undefined
 
-  async function attempt(request: HttpRequest, refused: boolean): Promise<unknown> {
-    const token = request.signedIn ? await deps.getToken({ refused }) : undefined
+  async function attempt(request: HttpRequest, refused: string | undefined): Promise<unknown> {
+    const token = request.signedIn ? await deps.getToken(refused) : undefined
+    lastToken = token ?? lastToken
     const response = await fetchInTime(deps, request, token)
     const date = Date.parse(response.headers.get('date') ?? '')
     if (!Number.isNaN(date)) offsetMs = date - deps.clock.monotonicMs()
@@ -58,12 +60,12 @@ export function createHttp(deps: HttpDeps): HttpClient {
     serverOffsetMs: () => offsetMs,
     async request(request) {
       try {
-        return await attempt(request, request.options.freshToken === true)
+        return await attempt(request, request.options.freshToken === true ? lastToken : undefined)
       } catch (error) {
         // Once only: a token that is refused while fresh means that the session is over.
         const stale = error instanceof SottoProblem && error.status === 401 && error.retry === 'after-reauth'
-        if (!stale || !request.signedIn || request.options.freshToken === true) throw error
-        return await attempt(request, true)
+        if (!stale || !request.signedIn) throw error
+        return await attempt(request, lastToken)
       }
     },
   }

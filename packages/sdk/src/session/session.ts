@@ -56,9 +56,6 @@ type SessionMessage =
 
 /** A token is not used when it has less than this to live: it must survive its way to the server. */
 const MARGIN_MS = 20_000
-/** Requests that were refused together ask for one fresh token, not for one each. */
-const SAME_REFUSAL_MS = 2_000
-
 /** Keeps a session going from the answer of a sign-in or of a refresh. */
 export async function createSession(deps: SessionDeps, signedIn: SignedIn): Promise<Session> {
   const { api, clock } = deps
@@ -144,12 +141,10 @@ export async function createSession(deps: SessionDeps, signedIn: SignedIn): Prom
       return ended
     },
     onEnded: listeners.subscribe,
-    async getToken(hint) {
-      const refused = hint?.refused === true
+    async getToken(refused) {
       if (ended !== null) throw ended
-      const now = clock.monotonicMs()
-      const usable = accessToken !== '' && (refused ? now - refreshedAt < SAME_REFUSAL_MS : now < expiresAt)
-      if (usable) return accessToken
+      // Requests that were refused together ask for one new token, not for one each.
+      if (accessToken !== '' && accessToken !== refused && clock.monotonicMs() < expiresAt) return accessToken
       refreshing ??= refresh().finally(() => (refreshing = null))
       return await refreshing
     },

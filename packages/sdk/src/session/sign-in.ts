@@ -105,7 +105,7 @@ function createDeps(options: SessionOptions): SessionDeps {
   const http = createHttp({
     url,
     clock,
-    getToken: async (hint) => (session === undefined ? '' : await session.getToken(hint)),
+    getToken: async (refused) => (session === undefined ? '' : await session.getToken(refused)),
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
     credentials: 'same-origin',
   })
