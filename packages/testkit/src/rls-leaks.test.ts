@@ -51,7 +51,7 @@ const plants: readonly { leak: number; sql: string; undo: string; says: string; 
     leak: 1,
     sql: 'grant insert on sotto.deployment to sotto_jobs',
     undo: 'revoke insert on sotto.deployment from sotto_jobs',
-    says: 'deployment: sotto_jobs may write',
+    says: 'deployment: sotto_jobs may write without a proof',
   },
   {
     leak: 2,

@@ -128,6 +128,10 @@ grant update (member_role, joined_seq, left_seq, first_visible_seq, delivered_se
   read_sent_countable, change, joined_at) on sotto.member to sotto_app;
 grant update (last_seq, closed_at) on sotto.delivery to sotto_app;
 grant select, insert, update, delete on sotto.node to sotto_jobs;
+-- It has no tenant, but entering the role by an injected statement must not be enough to write to it.
+alter table sotto.node enable row level security;
+alter table sotto.node force row level security;
+select sotto.admit('sotto.node', 'jobs', 'all');
 
 -- Housekeeping forgets idempotency keys after their time and closed deliveries, whose audit events stay.
 select sotto.admit('sotto.entry_idempotency', 'jobs', 'select', $$created_at < now() - interval '30 days'$$);
