@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bundleSdk } from './tools/bundle.ts'
+import { bundleSdk } from './test-support/bundle.testing.ts'
 
 const BUDGET_BYTES = 30_000
 

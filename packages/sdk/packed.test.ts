@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { beforeAll, afterAll, expect, test } from 'vitest'
-import { alice, bob, place } from './test-support/people.ts'
-import { startPeerServer } from './test-support/peer-server.ts'
+import { alice, bob, place } from './test-support/people.testing.ts'
+import { startPeerServer } from './test-support/peer-server.testing.ts'
 import { npm, packSdk } from './tools/pack.ts'
 
 const run = promisify(execFile)

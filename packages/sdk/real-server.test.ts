@@ -16,7 +16,7 @@ import {
   type Session,
   type Sotto,
 } from './src/index.ts'
-import { texts, until } from './test-support/until.ts'
+import { texts, until } from './test-support/until.testing.ts'
 
 describe.each(databaseKinds)('against a server on %s', (kind) => {
   let server: TestServer

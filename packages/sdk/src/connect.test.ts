@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import type { UserId } from '@sotto/protocol'
-import { alice, bob, place } from '../test-support/people.ts'
-import { problem } from '../test-support/peer.ts'
-import { startPeerServer, type PeerServer } from '../test-support/peer-server.ts'
-import { texts, until } from '../test-support/until.ts'
+import { alice, bob, place } from '../test-support/people.testing.ts'
+import { problem } from '../test-support/peer.testing.ts'
+import { startPeerServer, type PeerServer } from '../test-support/peer-server.testing.ts'
+import { texts, until } from '../test-support/until.testing.ts'
 import { connect, memoryStorage, SottoProblem, type ConnectOptions, type Sotto } from './index.ts'
 
 const ward = place(1)

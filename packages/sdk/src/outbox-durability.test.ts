@@ -4,15 +4,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { alice, bob, place } from '../test-support/people.ts'
-import { startPeerServer } from '../test-support/peer-server.ts'
-import { createSeeded } from '../test-support/seeded.ts'
-import { texts, until } from '../test-support/until.ts'
+import { alice, bob, place } from '../test-support/people.testing.ts'
+import { startPeerServer } from '../test-support/peer-server.testing.ts'
+import { createSeeded } from '../test-support/seeded.testing.ts'
+import { texts, until } from '../test-support/until.testing.ts'
 import { connect, type Storage } from './index.ts'
 import { fileStorage } from './node.ts'
 
 const long = process.env['SOTTO_TEST_LONG'] === '1'
-const mortal = join(import.meta.dirname, '../test-support/mortal.ts')
+const mortal = join(import.meta.dirname, '../test-support/mortal.testing.ts')
 const ward = place(1)
 
 async function newFolder(): Promise<string> {

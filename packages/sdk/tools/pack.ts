@@ -84,7 +84,7 @@ function publishedManifest(manifest: Manifest): Manifest & Record<string, unknow
     const built = source.replace('./src/', './dist/').replace(/\.ts$/, '')
     return [path, { types: `${built}.d.ts`, default: `${built}.js` }]
   })
-  const { private: _, ...rest } = manifest
+  const { private: _private, devDependencies: _devDependencies, ...rest } = manifest
   return {
     ...rest,
     exports: Object.fromEntries(entries) as never,

@@ -1,26 +1,23 @@
-import type { Operation, OperationId, Operations, ReplyOf } from '@sotto/protocol'
-import type { z } from 'zod'
+import type { InputOf, Operation, OperationId, Operations, ReplyOf, RequestOf } from '@sotto/protocol'
 import { operationTable } from '../contract.generated.ts'
 import type { HttpClient, HttpOptions } from './http.ts'
 
-type Written<S> = S extends z.ZodType ? z.input<S> : unknown
-
 /** In a URL everything is text; a caller writes numbers and lists, and the SDK turns them into text. */
-type QueryValue<In, Out> = Out extends number | readonly string[] | undefined
-  ? Out extends readonly string[]
-    ? readonly string[]
-    : Out
-  : In
-type WrittenQuery<S> = S extends z.ZodType
-  ? { [K in keyof z.input<S>]: QueryValue<z.input<S>[K], K extends keyof z.output<S> ? z.output<S>[K] : never> }
-  : unknown
-
-type Flat<T> = { [K in keyof T]: T[K] }
+type Value<Written, Parsed> = unknown extends Written
+  ? Parsed
+  : Written extends string | undefined
+    ? Parsed extends readonly string[] | undefined
+      ? readonly string[]
+      : Parsed extends number | undefined
+        ? Parsed
+        : Written
+    : Written
+type Values<Written, Parsed> = {
+  [K in keyof Written]: Value<Written[K], K extends keyof Parsed ? Parsed[K] : never>
+}
 
 /** What a caller writes: path parameters, query and body in one flat object; ids are plain strings. */
-export type ApiRequest<O extends Operation> = Flat<
-  Written<O['params']> & WrittenQuery<O['query']> & Written<O['body']> & Record<never, never>
->
+export type ApiRequest<O extends Operation> = Values<RequestOf<O>, InputOf<O>>
 
 type ApiMethod<O extends Operation> =
   Record<never, never> extends ApiRequest<O>
@@ -61,9 +58,11 @@ export function createApi(http: HttpClient): Api {
 
 function renderQuery(values: Readonly<Record<string, unknown>>): string {
   const pairs = Object.entries(values).flatMap(([name, value]) =>
-    value === undefined || value === null
-      ? []
-      : [`${name}=${encodeURIComponent(Array.isArray(value) ? value.join(',') : String(value as string))}`],
+    value === undefined || value === null ? [] : [`${name}=${encodeURIComponent(render(value))}`],
   )
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`
+}
+
+function render(value: unknown): string {
+  return Array.isArray(value) ? value.join(',') : String(value)
 }

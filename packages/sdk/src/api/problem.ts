@@ -99,11 +99,12 @@ export function parseProblem(body: unknown, status: number): SottoProblem | unde
   const document = body as Partial<ProblemDocument>
   if (typeof document.code !== 'string') return undefined
   const known = retryTable[document.code]
-  const retry = retries.has(document.retry) ? document.retry : (known ?? (status >= 500 ? 'after-delay' : 'never'))
+  const guessed = known ?? (status >= 500 ? 'after-delay' : 'never')
+  const retry = document.retry !== undefined && retries.has(document.retry) ? document.retry : guessed
   return new SottoProblem({
     ...(document as ProblemDocument),
-    title: String(document.title ?? document.code),
+    title: document.title ?? document.code,
     status: typeof document.status === 'number' ? document.status : status,
-    retry: retry as Retry,
+    retry,
   })
 }

@@ -1,10 +1,5 @@
-import type {
-  Conversation as ConversationSummary,
-  ConversationId,
-  createConversationBodySchema,
-  UserId,
-} from '@sotto/protocol'
-import type { z } from 'zod'
+import type { Conversation as ConversationSummary, ConversationId, Operations, UserId } from '@sotto/protocol'
+import type { ApiRequest } from '../api/api.ts'
 import { createListeners, type Live } from '../platform/live.ts'
 import { uuidv7 } from '../platform/random.ts'
 import type { Core } from '../runtime/core.ts'
@@ -33,7 +28,7 @@ export interface ConversationListSnapshot {
 }
 
 /** What is needed for a new conversation; the id is made here unless it is given. */
-export type NewConversation = Omit<z.input<typeof createConversationBodySchema>, 'conversationId'> & {
+export type NewConversation = Omit<ApiRequest<Operations['createConversation']>, 'conversationId'> & {
   readonly conversationId?: string
 }
 

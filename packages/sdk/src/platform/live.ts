@@ -36,7 +36,7 @@ export function createListeners(options: ListenersOptions = {}): Listeners {
       }
     },
     notify() {
-      for (const { call } of [...listeners]) {
+      for (const { call } of Array.from(listeners)) {
         try {
           call()
         } catch (error) {

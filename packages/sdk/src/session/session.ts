@@ -1,7 +1,7 @@
 import type { Device, SignedIn, User, UserId } from '@sotto/protocol'
 import type { Api } from '../api/api.ts'
 import type { GetToken } from '../api/http.ts'
-import { sdkProblem, SottoProblem, toProblem } from '../api/problem.ts'
+import { sdkProblem, toProblem, type SottoProblem } from '../api/problem.ts'
 import { limitTable } from '../contract.generated.ts'
 import { createListeners } from '../platform/live.ts'
 import type { Clock } from '../platform/clock.ts'

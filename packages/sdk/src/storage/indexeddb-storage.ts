@@ -41,7 +41,7 @@ function createStore(namespace: string, use: Use): Store {
       const keys = await use('readonly', (records) => records.getAllKeys(range))
       const values = await Promise.all(keys.map((key) => use<unknown>('readonly', (records) => records.get(key))))
       return keys.flatMap((key, index) =>
-        values[index] === undefined ? [] : [[String((key as IDBValidKey[])[1]), values[index]] as const],
+        values[index] === undefined ? [] : [[(key as [string, string])[1], values[index]] as const],
       )
     },
     async write(batch: readonly Write[]) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createSimulation, type SimulatedDevice, type Simulation } from '../../test-support/simulator.ts'
+import { createSimulation, type SimulatedDevice, type Simulation } from '../../test-support/simulator.testing.ts'
 import { shownUnread } from './log.ts'
 
 const long = process.env['SOTTO_TEST_LONG'] === '1'

@@ -171,8 +171,11 @@ export interface Restored {
   readonly outbox: readonly OutboxRecord[]
 }
 
-/** What happens to the engine. `attempt` names the socket that speaks. */
-export type Input =
+/** What happens to the engine. */
+export type Input = LinkInput | ConversationInput | OutboxInput
+
+/** What happens to the connection. `attempt` names the socket that speaks. */
+export type LinkInput =
   | { readonly type: 'start'; readonly me: UserId; readonly restored: Restored }
   | { readonly type: 'restart' }
   | { readonly type: 'end'; readonly reason: EndReason }
@@ -182,6 +185,11 @@ export type Input =
   | { readonly type: 'open-failed'; readonly attempt: number; readonly problem: ProblemDocument }
   | { readonly type: 'closed'; readonly attempt: number; readonly code: number }
   | { readonly type: 'frame'; readonly attempt: number; readonly frame: AnyFrame }
+  | { readonly type: 'watch'; readonly userIds: readonly UserId[] }
+  | { readonly type: 'own-presence'; readonly state: 'online' | 'away' }
+
+/** What happens to one conversation. */
+export type ConversationInput =
   | { readonly type: 'summary'; readonly conversation: Conversation }
   | { readonly type: 'observe'; readonly id: ConversationId; readonly observed: boolean }
   | { readonly type: 'load-older'; readonly id: ConversationId }
@@ -196,8 +204,9 @@ export type Input =
   | { readonly type: 'cursors-failed'; readonly id: ConversationId; readonly problem: ProblemDocument }
   | { readonly type: 'mark-read'; readonly id: ConversationId; readonly seq: number }
   | { readonly type: 'typing'; readonly id: ConversationId; readonly typing: boolean }
-  | { readonly type: 'watch'; readonly userIds: readonly UserId[] }
-  | { readonly type: 'own-presence'; readonly state: 'online' | 'away' }
+
+/** What happens to the outbox. */
+export type OutboxInput =
   | { readonly type: 'leader'; readonly leader: boolean; readonly outbox: readonly OutboxRecord[] | null }
   | { readonly type: 'outbox-add'; readonly record: OutboxRecord; readonly stored: boolean }
   | { readonly type: 'outbox-stored'; readonly entryId: EntryId }

@@ -32,7 +32,7 @@ import {
   retryItem,
 } from './outbox.ts'
 import { loadOlder, onRangeFailed, repair } from './ranges.ts'
-import type { Effect, Env, Input, SyncState } from './state.ts'
+import type { ConversationInput, Effect, Env, Input, OutboxInput, SyncState } from './state.ts'
 import type { ConversationId, ProblemDocument, UserId } from '@sotto/protocol'
 
 /** What came of one step. */
@@ -95,13 +95,15 @@ function apply(draft: Draft, input: Input): void {
       if (draft.state.link.phase === 'live') sendCommand(draft, 'presence.set', { state: input.state })
       return
     default:
-      return input.type.startsWith('outbox') || input.type === 'leader'
-        ? applyToOutbox(draft, input)
-        : applyToConversation(draft, input)
+      return isForOutbox(input) ? applyToOutbox(draft, input) : applyToConversation(draft, input)
   }
 }
 
-function applyToConversation(draft: Draft, input: Input): void {
+function isForOutbox(input: ConversationInput | OutboxInput): input is OutboxInput {
+  return input.type === 'leader' || input.type.startsWith('outbox-')
+}
+
+function applyToConversation(draft: Draft, input: ConversationInput): void {
   switch (input.type) {
     case 'summary':
       return upsert(draft, input.conversation)
@@ -126,7 +128,7 @@ function applyToConversation(draft: Draft, input: Input): void {
   }
 }
 
-function applyToOutbox(draft: Draft, input: Input): void {
+function applyToOutbox(draft: Draft, input: OutboxInput): void {
   switch (input.type) {
     case 'leader':
       draft.state.leader = input.leader

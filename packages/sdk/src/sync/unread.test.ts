@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Entry, UserId } from '@sotto/protocol'
-import { alice, bob, device, place } from '../../test-support/people.ts'
-import { epoch } from '../../test-support/peer.ts'
+import { alice, bob, device, place } from '../../test-support/people.testing.ts'
+import { epoch } from '../../test-support/peer.testing.ts'
 import { adoptUnread, countEntry, createUnread, unreadNumber, type ServerUnread } from './unread.ts'
 
 const long = process.env['SOTTO_TEST_LONG'] === '1'

@@ -2,9 +2,9 @@ import type { Conversation, ConversationId, DeviceId, EntryId, Sent, UserId } fr
 import { uuidv7 } from '../src/platform/random.ts'
 import { initialState, type Effect, type Input, type OutboxRecord, type SyncState } from '../src/sync/state.ts'
 import { step } from '../src/sync/sync-engine.ts'
-import { alice, bob, device, mallory, place } from './people.ts'
-import { createPeer, problem, type Answer, type Peer, type PeerSocket } from './peer.ts'
-import { createSeeded } from './seeded.ts'
+import { alice, bob, device, mallory, place } from './people.testing.ts'
+import { createPeer, problem, type Answer, type Peer, type PeerSocket } from './peer.testing.ts'
+import { createSeeded } from './seeded.testing.ts'
 
 /**
  * Runs devices against a peer in virtual time over a network that loses, repeats, reorders, delays and cuts, with

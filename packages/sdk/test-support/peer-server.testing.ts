@@ -3,8 +3,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { ConversationId, ProblemDocument, UserId } from '@sotto/protocol'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { operationTable } from '../src/contract.generated.ts'
-import { device } from './people.ts'
-import { createPeer, epoch, problem, type Answer, type Peer } from './peer.ts'
+import { device } from './people.testing.ts'
+import { createPeer, epoch, problem, type Answer, type Peer } from './peer.testing.ts'
 
 /** The peer behind a real port: HTTP and WebSocket as the contract has them, and faults on demand. */
 export interface PeerServer extends AsyncDisposable {
