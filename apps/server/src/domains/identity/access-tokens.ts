@@ -15,6 +15,12 @@ const AUDIENCE = 'sotto-api'
 const TOKEN_CHARACTERS_MAX = 2_000
 const VERIFIED_MAX = 10_000
 
+/** A token whose signature was checked once; checking it again at every request would cost more than the request. */
+interface Verified {
+  readonly claims: Claims
+  readonly keyId: string
+}
+
 const payloadSchema = z.object({
   tid: tenantIdSchema,
   sub: userIdSchema,
@@ -36,10 +42,10 @@ export function createAccessTokens(options: {
   readonly accessTokenSeconds: number
 }): AccessTokens {
   const { issuer, clock, signingKeys, accessTokenSeconds } = options
-  const verified = createBoundedMap<Claims>(VERIFIED_MAX)
+  const verified = createBoundedMap<Verified>(VERIFIED_MAX)
 
-  async function verifyAnew(token: string): Promise<Claims> {
-    const { payload } = await jwtVerify(token, async (header) => findKey(signingKeys, header.kid), {
+  async function verifyAnew(token: string): Promise<Verified> {
+    const { payload, protectedHeader } = await jwtVerify(token, async (header) => findKey(signingKeys, header.kid), {
       algorithms: [ALGORITHM],
       typ: TYPE,
       issuer,
@@ -50,7 +56,9 @@ export function createAccessTokens(options: {
     const { tid, sub, did, sid, role, iat, exp } = payloadSchema.parse(payload)
     if (exp - iat > accessTokenSeconds)
       throw problem('identity/unauthenticated', { trueReason: 'token-lives-too-long' })
-    return { tenantId: tid, userId: sub, deviceId: did, sessionId: sid, role, expiresAt: instant(exp * 1000) }
+    const expiresAt = instant(exp * 1000)
+    const claims = { tenantId: tid, userId: sub, deviceId: did, sessionId: sid, role, expiresAt }
+    return { claims, keyId: protectedHeader.kid! }
   }
 
   return {
@@ -71,16 +79,14 @@ export function createAccessTokens(options: {
       if (token.length > TOKEN_CHARACTERS_MAX)
         throw problem('identity/unauthenticated', { trueReason: 'token-too-long' })
       const cacheKey = createHash('sha256').update(token).digest('base64')
-      let claims = verified.get(cacheKey)
-      if (claims === undefined) {
-        claims = await verifyAnew(token).catch(refuse)
-        verified.set(cacheKey, claims)
-      }
+      const known = verified.get(cacheKey)
+      const { claims, keyId } = known ?? (await verifyAnew(token).catch(refuse))
+      if (known === undefined) verified.set(cacheKey, { claims, keyId })
+      // Its key may have been retired since.
+      else await findKey(signingKeys, keyId)
       if (clock.now() >= claims.expiresAt) throw problem('identity/token-expired')
       return claims
     },
-
-    forgetVerified: () => verified.deleteWhere(() => true),
   }
 }
 

@@ -33,6 +33,4 @@ export interface AccessTokens {
   issue(claims: Claims): Promise<Secret<string>>
   /** @throws identity/unauthenticated 401 · identity/token-expired 401 */
   verify(token: string): Promise<Claims>
-  /** Verified tokens are kept: none of a retired key may be. */
-  forgetVerified(): void
 }

@@ -30,12 +30,18 @@ import {
   createKeyCache,
   createSubjectKey,
   createTenantKeys,
+  destroySubjectKey,
   getAuditKey,
   getDirectoryKey,
   getIndexKey,
   type KeysDeps,
 } from '../keys/index.ts'
+import { createAccessTokens } from './access-tokens.ts'
+import { createActivity } from './activity.ts'
 import { composeIdentity } from '../../main/compose-identity.ts'
+import type { IdentityDeps } from './identity.deps.ts'
+import { createPasswordHasher } from './password-hasher.ts'
+import { createSigningKeys } from './signing-keys.ts'
 import type { SignedInResult } from './signed-in.model.ts'
 
 export interface FakeClock extends Clock {
@@ -107,6 +113,17 @@ export async function openClinic(kind: DatabaseKind) {
   )
   const identity = startNode()
   startNode.current = identity
+  // The same as the node's, for tests that call an operation with one thing exchanged.
+  const pepper = keyring.derive('identity/password')
+  const sealingKey = keyring.derive('identity/token-signing')
+  const signingKeys = createSigningKeys({ db, clock, ids, sealer, audit, sealingKey })
+  const { accessTokenSeconds } = limitDefaults
+  const deps: IdentityDeps = {
+    ...options,
+    passwords: createPasswordHasher({ random, pepper, parameters: cheapArgon2 }),
+    accessTokens: createAccessTokens({ issuer: 'urn:sotto:test', clock, signingKeys, accessTokenSeconds }),
+    activity: createActivity(),
+  }
 
   async function createTenant(slug: string) {
     const administrator = { login: `ada@${slug}.example`, displayName: 'Ada' }
@@ -158,12 +175,12 @@ export async function openClinic(kind: DatabaseKind) {
     return node.routes.refreshSession(WARD, { refreshToken: signedIn.refreshToken.reveal(), refreshTokenIn: 'body' })
   }
 
-  /** What the trail of a tenant says, oldest first. */
+  /** What the trail of a tenant says, in the order of writing: a fake clock gives many events the same instant. */
   async function readAudit(tenantId: TenantId): Promise<readonly AuditEvent[]> {
     const rows = await database.ownerQuery(
       `select audit_event_id, created_at::text, commitment, body_encrypted, subject_index is not null as has_subject
-       from sotto.audit_event join sotto.audit_body using (tenant_id, created_at, audit_event_id)
-       where tenant_id = $1 order by created_at, audit_event_id`,
+       from sotto.audit_event e join sotto.audit_body b using (tenant_id, created_at, audit_event_id)
+       where tenant_id = $1 order by e.xmin::text::bigint, e.ctid`,
       [tenantId],
     )
     const users = await database.ownerQuery('select user_id from sotto.app_user where tenant_id = $1', [tenantId])
@@ -198,11 +215,13 @@ export async function openClinic(kind: DatabaseKind) {
     routes: identity.routes,
     startNode,
     sealer,
-    keys,
-    keysDeps,
     audit,
-    access,
-    options,
+    deps,
+    pepper,
+    sealingKey,
+    eraseSubject: (tenantId: TenantId, subjectUserId: UserId) =>
+      destroySubjectKey(keysDeps, { tenantId, subjectUserId }),
+    passwords: deps.passwords,
     fellows,
     createTenant,
     hire,
