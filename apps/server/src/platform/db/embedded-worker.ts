@@ -15,6 +15,7 @@
 import { PGlite } from '@electric-sql/pglite'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { DurableNodeFS } from './durable-node-fs.ts'
+import { startParams } from './engine-parameters.ts'
 import { createEngineSession } from './engine-session.ts'
 import { prepareFirstStart } from './first-start.ts'
 import { createFraming } from './wire-framing.ts'
@@ -40,12 +41,6 @@ export interface EmbeddedReply {
 const { directory, syncs } = workerData as EmbeddedWorkerData
 const parent = parentPort!
 
-// Small buffers: the file system's cache holds the same pages, and 16 MB instead of 128 MB saves 140 MB of memory.
-const startParams = [
-  ...PGlite.defaultStartParams.filter((param) => param !== '-F'),
-  ...['-c', 'fsync=on', '-c', 'wal_sync_method=fsync', '-c', 'shared_buffers=16MB', '-c', 'timezone=UTC'],
-]
-
 const firstStart = await prepareFirstStart(directory)
 let isAborted = false
 const fs = new DurableNodeFS(
@@ -55,7 +50,7 @@ const fs = new DurableNodeFS(
     isAborted = true
   },
 )
-const engine = await PGlite.create({ fs, startParams })
+const engine = await PGlite.create({ fs, startParams: [...startParams] })
 await firstStart?.finish()
 const session = createEngineSession(engine)
 
