@@ -1,0 +1,42 @@
+import { useMemo } from 'react'
+import { ErrorBoundary } from './ui/error-boundary.tsx'
+import { currentRoute } from './platform/route.ts'
+import { useLive } from './platform/use-live.ts'
+import { SignInLinkScreen } from './screens/sign-in-link-screen.tsx'
+import { SignInScreen } from './screens/sign-in-screen.tsx'
+import { ResumingScreen } from './screens/resuming-screen.tsx'
+import { SessionContext } from './session/session-context.tsx'
+import type { SessionState, SessionStore } from './session/session-store.ts'
+import { Shell } from './home/shell.tsx'
+
+export interface AppProps {
+  readonly store: SessionStore
+  /** The secret of a one-time link, when the page was opened by one. */
+  readonly linkToken: string | undefined
+}
+
+export function App({ store, linkToken }: AppProps) {
+  const state = useLive(store)
+  return (
+    <ErrorBoundary>
+      <Content store={store} state={state} linkToken={linkToken} />
+    </ErrorBoundary>
+  )
+}
+
+function Content({ store, state, linkToken }: AppProps & { readonly state: SessionState }) {
+  const route = useLive(currentRoute)
+  const signedIn = useMemo(() => (state.status === 'signed-in' ? { ...state, store } : null), [state, store])
+  if (route.page === 'sign-in-link' && state.status !== 'resuming') {
+    return <SignInLinkScreen store={store} linkToken={linkToken} isSignedIn={signedIn !== null} />
+  }
+  if (signedIn !== null) {
+    return (
+      <SessionContext value={signedIn}>
+        <Shell key={signedIn.session.sessionId} />
+      </SessionContext>
+    )
+  }
+  if (state.status === 'signed-out') return <SignInScreen store={store} reason={state.reason} unsent={state.unsent} />
+  return <ResumingScreen isUnreachable={state.status === 'unreachable'} onRetry={store.retryNow} />
+}

@@ -1,0 +1,89 @@
+import type { ConversationSummary } from '@sotto/sdk'
+import { useEffect, useRef } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { navigate, renderRoute } from '../platform/route.ts'
+import { useLive } from '../platform/use-live.ts'
+import { conversationName, useMembers, useNameOf } from '../session/names.ts'
+import { useSession } from '../session/session-context.tsx'
+import { Avatar, PresenceDot } from '../ui/avatar.tsx'
+import { BackIcon, PeopleIcon } from '../ui/icons.tsx'
+
+export interface ConversationHeaderProps {
+  readonly summary: ConversationSummary
+  readonly isPeopleOpen: boolean
+}
+
+export function ConversationHeader({ summary, isPeopleOpen }: ConversationHeaderProps) {
+  const language = useLanguage()
+  const { t } = language
+  const { session } = useSession()
+  const heading = useRef<HTMLHeadingElement>(null)
+  const members = useMembers(summary)
+  const name = conversationName(language, summary, members, session.userId)
+  const { conversationId } = summary
+  const partner = summary.kind === 'direct' ? members?.find(({ userId }) => userId !== session.userId) : undefined
+
+  // A screen reader says what was opened, and the next Tab goes on from here.
+  useEffect(() => heading.current?.focus({ preventScroll: true }), [])
+
+  return (
+    <header className="conversation-header">
+      <a className="button button-icon back-link" href={renderRoute({ page: 'conversations' })}>
+        <BackIcon />
+        <span className="visually-hidden">{t('conversation.back')}</span>
+      </a>
+      <span className="row-avatar">
+        <Avatar id={partner?.userId ?? conversationId} name={name} />
+        {partner === undefined ? null : <PresenceDot userId={partner.userId} />}
+      </span>
+      <div className="conversation-title">
+        <h1 id="conversation-name" ref={heading} tabIndex={-1} className="clip">
+          <bdi>{name}</bdi>
+        </h1>
+        <p className="hint clip">
+          {partner === undefined ? (
+            t('conversation.people', { count: summary.memberCount })
+          ) : (
+            <PartnerLine userId={partner.userId} role={t(`role.${partner.role}`)} />
+          )}
+          <About summary={summary} partnerId={partner?.userId} />
+        </p>
+      </div>
+      <button
+        type="button"
+        className="button button-icon"
+        aria-expanded={isPeopleOpen}
+        onClick={() => navigate({ page: 'conversation', conversationId, people: !isPeopleOpen })}
+      >
+        <PeopleIcon />
+        <span className="visually-hidden">{t('people.title')}</span>
+      </button>
+    </header>
+  )
+}
+
+function PartnerLine({ userId, role }: { readonly userId: string; readonly role: string }) {
+  const { t } = useLanguage()
+  const { sotto } = useSession()
+  const state = useLive(sotto.presence).get(userId as never)
+  return <>{state === undefined ? role : `${role} · ${t(`presence.${state}`)}`}</>
+}
+
+/** Which patient the conversation is about, unless that is the person one talks to. */
+function About({
+  summary: { subjectUserId },
+  partnerId,
+}: {
+  readonly summary: ConversationSummary
+  readonly partnerId: string | undefined
+}) {
+  const { t } = useLanguage()
+  const { people, session } = useSession()
+  const nameOf = useNameOf()
+  const isShown = subjectUserId !== null && subjectUserId !== partnerId && subjectUserId !== session.userId
+  useEffect(() => {
+    if (isShown && subjectUserId !== null) people.wantPerson(subjectUserId)
+  }, [people, isShown, subjectUserId])
+  if (!isShown || subjectUserId === null) return null
+  return <> · {t('conversation.about', { name: nameOf(subjectUserId) })}</>
+}

@@ -1,0 +1,91 @@
+import { useState } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { currentRoute, renderRoute, type Route } from '../platform/route.ts'
+import { useLive } from '../platform/use-live.ts'
+import { useSession } from '../session/session-context.tsx'
+import { MenuIcon } from '../ui/icons.tsx'
+import { LanguageSelect } from '../ui/language-select.tsx'
+import { ConfirmDialog } from '../ui/confirm-dialog.tsx'
+import { mayReadAudit } from './may.ts'
+
+export function AppBar() {
+  const { t } = useLanguage()
+  const { session } = useSession()
+  const { page } = useLive(currentRoute)
+  const [isOpen, setOpen] = useState(false)
+  return (
+    <header className="app-bar">
+      <a className="brand" href={renderRoute({ page: 'conversations' })}>
+        Sotto
+      </a>
+      <button
+        type="button"
+        className="button button-icon menu-button"
+        aria-expanded={isOpen}
+        aria-controls="app-menu"
+        onClick={() => setOpen(!isOpen)}
+      >
+        <MenuIcon />
+        <span className="visually-hidden">{t('menu.label')}</span>
+      </button>
+      <div
+        id="app-menu"
+        className={isOpen ? 'app-menu app-menu-open' : 'app-menu'}
+        onKeyDown={(event) => event.key === 'Escape' && setOpen(false)}
+      >
+        <nav aria-label={t('menu.label')} onClick={() => setOpen(false)}>
+          <ul className="app-nav">
+            <NavItem page="conversations" isCurrent={page !== 'audit' && page !== 'devices'} />
+            {mayReadAudit(session.user.role) ? <NavItem page="audit" isCurrent={page === 'audit'} /> : null}
+            <NavItem page="devices" isCurrent={page === 'devices'} />
+          </ul>
+        </nav>
+        <LanguageSelect />
+        <p className="app-user">
+          <bdi className="clip">{session.user.displayName}</bdi>
+          <span className="hint">{t(`role.${session.user.role}`)}</span>
+        </p>
+        <SignOutButton />
+      </div>
+    </header>
+  )
+}
+
+type NavPage = Extract<Route['page'], 'conversations' | 'audit' | 'devices'>
+
+function NavItem({ page, isCurrent }: { readonly page: NavPage; readonly isCurrent: boolean }) {
+  const { t } = useLanguage()
+  return (
+    <li>
+      <a className="nav-link" href={renderRoute({ page })} aria-current={isCurrent ? 'page' : undefined}>
+        {t(`nav.${page}`)}
+      </a>
+    </li>
+  )
+}
+
+/** Signing out removes what waits on this device: who would lose a message is asked first. */
+function SignOutButton() {
+  const { t } = useLanguage()
+  const { sotto, store } = useSession()
+  const { waiting, failed } = useLive(sotto.outbox)
+  const [isAsking, setAsking] = useState(false)
+  const unsent = waiting + failed
+  return (
+    <>
+      <button type="button" className="button" onClick={() => (unsent > 0 ? setAsking(true) : void store.signOut())}>
+        {t('action.signOut')}
+      </button>
+      {isAsking ? (
+        <ConfirmDialog
+          title={t('signOut.title')}
+          confirm={t('signOut.confirm')}
+          onConfirm={() => void store.signOut()}
+          onCancel={() => setAsking(false)}
+        >
+          <p>{t('signOut.unsent', { count: unsent })}</p>
+        </ConfirmDialog>
+      ) : null}
+    </>
+  )
+}

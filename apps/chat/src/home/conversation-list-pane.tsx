@@ -1,0 +1,68 @@
+import { useEffect, useMemo } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { currentRoute, renderRoute } from '../platform/route.ts'
+import { useLive } from '../platform/use-live.ts'
+import { useSession } from '../session/session-context.tsx'
+import { PlusIcon } from '../ui/icons.tsx'
+import { ConversationRow } from './conversation-row.tsx'
+import { mayStartConversations } from './may.ts'
+
+export function ConversationListPane() {
+  const { t } = useLanguage()
+  const { sotto, session } = useSession()
+  const { items, status } = useLive(sotto.conversations)
+  const route = useLive(currentRoute)
+  const openId = route.page === 'conversation' ? route.conversationId : null
+  // The heading of the page, unless something is open beside the list or in its place.
+  const Heading = route.page === 'conversations' ? 'h1' : 'h2'
+  useWatchPartners()
+  return (
+    <nav className="pane list-pane" aria-labelledby="list-heading">
+      <div className="list-head">
+        <Heading id="list-heading">{t('list.title')}</Heading>
+        {mayStartConversations(session.user.role) ? (
+          <a className="button" href={renderRoute({ page: 'new' })}>
+            <PlusIcon />
+            {t('list.new')}
+          </a>
+        ) : null}
+      </div>
+      {status === 'loading' && items.length === 0 ? <ListSkeleton /> : null}
+      {status === 'ready' && items.length === 0 ? <p className="list-empty">{t('list.empty')}</p> : null}
+      <ul className="list">
+        {items.map((item) => (
+          <ConversationRow key={item.conversationId} item={item} isOpen={item.conversationId === openId} />
+        ))}
+      </ul>
+    </nav>
+  )
+}
+
+function ListSkeleton() {
+  const { t } = useLanguage()
+  return (
+    <div className="skeletons">
+      <p className="visually-hidden" role="status">
+        {t('list.loading')}
+      </p>
+      <span className="skeleton" />
+      <span className="skeleton" />
+      <span className="skeleton" />
+    </div>
+  )
+}
+
+/** Presence is watched of the persons behind direct conversations, for the dots in the list. */
+function useWatchPartners(): void {
+  const { sotto, session, people } = useSession()
+  const { items } = useLive(sotto.conversations)
+  const { members } = useLive(people)
+  const partners = items
+    .filter(({ summary }) => summary.kind === 'direct')
+    .flatMap(({ conversationId }) => members.get(conversationId) ?? [])
+    .map(({ userId }) => userId)
+    .filter((userId) => userId !== session.userId)
+  const key = [...new Set(partners)].toSorted().join(' ')
+  const userIds = useMemo(() => (key === '' ? [] : key.split(' ')), [key])
+  useEffect(() => sotto.presence.watch(userIds), [sotto, userIds])
+}

@@ -1,0 +1,96 @@
+import { useState, type FormEvent } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { parsePastedLink } from '../platform/link-token.ts'
+import { navigate, renderRoute } from '../platform/route.ts'
+import { problemText } from '../session/problem-text.ts'
+import type { SessionStore } from '../session/session-store.ts'
+import { ErrorNotice } from '../ui/notice.tsx'
+import { PageHeading } from '../ui/page-heading.tsx'
+import { TextField } from '../ui/text-field.tsx'
+import { useTask } from '../ui/use-task.ts'
+import { EntryPage } from './entry-page.tsx'
+
+export interface SignInLinkScreenProps {
+  readonly store: SessionStore
+  readonly linkToken: string | undefined
+  readonly isSignedIn: boolean
+}
+
+/** A one-time link: the user chooses a password and is signed in. Who is signed in signs out first. */
+export function SignInLinkScreen({ store, linkToken, isSignedIn }: SignInLinkScreenProps) {
+  const { t } = useLanguage()
+  return (
+    <EntryPage>
+      <PageHeading>{t('link.title')}</PageHeading>
+      {isSignedIn ? (
+        <>
+          <p>{t('link.signedIn')}</p>
+          <button type="button" className="button button-primary" onClick={() => void store.signOut()}>
+            {t('action.signOut')}
+          </button>
+        </>
+      ) : (
+        <LinkForm store={store} linkToken={linkToken} />
+      )}
+      <p className="entry-footer">
+        <a href={renderRoute({ page: 'conversations' })}>{isSignedIn ? t('link.goBack') : t('link.havePassword')}</a>
+      </p>
+    </EntryPage>
+  )
+}
+
+function LinkForm({ store, linkToken }: Omit<SignInLinkScreenProps, 'isSignedIn'>) {
+  const { t } = useLanguage()
+  const [pasted, setPasted] = useState(linkToken ?? '')
+  const [password, setPassword] = useState('')
+  const [repeated, setRepeated] = useState('')
+  const [isUnequal, setUnequal] = useState(false)
+  const task = useTask()
+
+  function submit(event: FormEvent): void {
+    event.preventDefault()
+    setUnequal(password !== repeated)
+    if (password !== repeated) return task.clear()
+    void task.run(async () => {
+      await store.signInByLink({ token: parsePastedLink(pasted), password })
+      navigate({ page: 'conversations' }, { replace: true })
+    })
+  }
+
+  const error = isUnequal ? t('link.unequal') : task.error === null ? null : problemText(t, task.error)
+  return (
+    <form onSubmit={submit} className="form">
+      <p>{t('link.text')}</p>
+      <TextField
+        label={t('link.token')}
+        name="link"
+        autoComplete="off"
+        spellCheck={false}
+        required
+        value={pasted}
+        onValue={setPasted}
+      />
+      <TextField
+        label={t('link.password')}
+        hint={t('link.passwordHint')}
+        type="password"
+        autoComplete="new-password"
+        required
+        value={password}
+        onValue={setPassword}
+      />
+      <TextField
+        label={t('link.repeat')}
+        type="password"
+        autoComplete="new-password"
+        required
+        value={repeated}
+        onValue={setRepeated}
+      />
+      <ErrorNotice text={error} />
+      <button className="button button-primary" disabled={task.isRunning}>
+        {task.isRunning ? t('signIn.running') : t('link.submit')}
+      </button>
+    </form>
+  )
+}
