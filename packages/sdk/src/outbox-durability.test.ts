@@ -97,7 +97,10 @@ test('messages written without a network wait on the disk and go in order when t
 
   server.socketsAllowed = true
   await using online = connect({ url, ...nowhere, storage: fileStorage({ directory }) })
+  // Written before anything was read from the disk, and yet it comes last.
+  await online.conversation(ward).send('four')
   await until(online.outbox, ({ waiting }) => waiting === 0)
-  expect(texts(await until(online.conversation(ward), (s) => texts(s).length === 3))).toEqual(['one', 'two', 'three'])
+  const words = ['one', 'two', 'three', 'four']
+  expect(texts(await until(online.conversation(ward), (s) => texts(s).length === words.length))).toEqual(words)
   await server[Symbol.asyncDispose]()
 })

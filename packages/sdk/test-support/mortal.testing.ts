@@ -13,8 +13,8 @@ for (let index = 0; index < Number(count); index += 1) {
 }
 await new Promise<void>((resolve) => {
   const look = (): void => {
-    const { waiting } = sotto.outbox.getSnapshot()
-    if (waiting === 0) resolve()
+    const { status, waiting } = sotto.outbox.getSnapshot()
+    if (status === 'ready' && waiting === 0) resolve()
   }
   sotto.outbox.subscribe(look)
   look()

@@ -1,10 +1,12 @@
 import type { ConversationId, EntryId } from '@sotto/protocol'
 import { createListeners, type Live } from '../platform/live.ts'
 import type { Core } from '../runtime/core.ts'
-import type { OutboxItem } from '../sync/state.ts'
+import type { OutboxItem, SyncState } from '../sync/state.ts'
 
 /** What this device has still to send. */
 export interface OutboxSnapshot {
+  /** `loading` until what an earlier run has left is known. */
+  readonly status: 'loading' | 'ready'
   readonly waiting: number
   readonly failed: number
   readonly items: readonly {
@@ -19,25 +21,26 @@ export type Outbox = Live<OutboxSnapshot>
 
 export function createOutbox(core: Core): Outbox {
   const listeners = createListeners()
-  let snapshot: { readonly from: unknown; readonly value: OutboxSnapshot } | null = null
+  let snapshot: { readonly from: SyncState; readonly value: OutboxSnapshot } | null = null
+  const differs = (a: SyncState, b: SyncState): boolean => a.outbox !== b.outbox || a.me !== b.me
   core.onChange(({ before, after }) => {
-    if (before.outbox !== after.outbox) listeners.notify()
+    if (differs(before, after)) listeners.notify()
   })
   return {
     subscribe: listeners.subscribe,
     getSnapshot() {
-      const { outbox } = core.runtime.getState()
-      if (snapshot === null || snapshot.from !== outbox)
-        snapshot = { from: outbox, value: render([...outbox.values()].flat()) }
+      const state = core.runtime.getState()
+      if (snapshot === null || differs(snapshot.from, state)) snapshot = { from: state, value: render(state) }
       return snapshot.value
     },
   }
 }
 
-function render(queued: readonly OutboxItem[]): OutboxSnapshot {
-  const items = queued
+function render({ outbox, me }: SyncState): OutboxSnapshot {
+  const items = [...outbox.values()]
+    .flat()
     .filter(({ state }) => state !== 'sent')
     .map(({ entryId, conversationId, state }) => ({ entryId, conversationId, state }))
   const failed = items.filter(({ state }) => state === 'failed').length
-  return { waiting: items.length - failed, failed, items }
+  return { status: me === null ? 'loading' : 'ready', waiting: items.length - failed, failed, items }
 }

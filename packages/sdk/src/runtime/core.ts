@@ -177,6 +177,8 @@ export function createCore(deps: CoreDeps): Core {
 
     async send(conversationId, payload, header) {
       if (stopped) throw sdkProblem('sdk/closed')
+      // What was stored before comes first, so its places in the queue must be known.
+      const { persistence, tabs } = await whenOpened()
       const entryId = uuidv7(deps.clock.now(), deps.random) as EntryId
       lastOrder += 1
       const record: OutboxRecord = {
@@ -194,13 +196,12 @@ export function createCore(deps: CoreDeps): Core {
       // Shown at once, sent when it is on the disk.
       runtime.dispatch({ type: 'outbox-add', record, stored: false })
       try {
-        const { persistence, tabs } = await whenOpened()
         await persistence.putOutbox(record)
         tabs.tell({ type: 'added', record })
       } catch (error) {
         runtime.dispatch({ type: 'outbox-drop', entryId })
         waiters.delete(entryId)
-        throw error instanceof SottoProblem ? error : sdkProblem('sdk/storage-failed', error)
+        throw sdkProblem('sdk/storage-failed', error)
       }
       runtime.dispatch({ type: 'outbox-stored', entryId })
       return { entryId, acknowledged }

@@ -4,12 +4,18 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { fileStorage } from './file-storage.ts'
 import { memoryStorage } from './memory-storage.ts'
-import type { Storage } from './storage.port.ts'
+import type { Storage, Store } from './storage.port.ts'
 
 async function newFolder(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'sotto-sdk-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   return directory
+}
+
+async function open(storage: Storage, namespace: string): Promise<Store> {
+  const store = await storage.open(namespace)
+  onTestFinished(() => store.close())
+  return store
 }
 
 /** What every implementation promises. IndexedDB passes the same in a real browser (`browser.test.ts`). */
@@ -18,7 +24,7 @@ describe.each([
   ['file', async (): Promise<Storage> => fileStorage({ directory: await newFolder() })],
 ])('%s storage', (_, create) => {
   test('lists records in the order of their keys, and forgets what was removed', async () => {
-    const store = await (await create()).open('here')
+    const store = await open(await create(), 'here')
     await store.write([
       { key: 'outbox/2', value: { text: 'second' } },
       { key: 'outbox/1', value: { text: 'first' } },
@@ -36,7 +42,7 @@ describe.each([
 
   test('keeps namespaces apart, and clears one', async () => {
     const storage = await create()
-    const [mine, theirs] = [await storage.open('alice'), await storage.open('bob')]
+    const [mine, theirs] = [await open(storage, 'alice'), await open(storage, 'bob')]
     await mine.write([{ key: 'a', value: 1 }])
     await theirs.write([{ key: 'a', value: 2 }])
     await mine.clear()
@@ -49,11 +55,11 @@ describe.each([
     const first = await storage.open('here')
     await first.write([{ key: 'a', value: { deep: [1, 2] } }])
     await first.close()
-    expect(await (await storage.open('here')).list('')).toEqual([['a', { deep: [1, 2] }]])
+    expect(await (await open(storage, 'here')).list('')).toEqual([['a', { deep: [1, 2] }]])
   })
 
   test('gives and takes copies', async () => {
-    const store = await (await create()).open('here')
+    const store = await open(await create(), 'here')
     const value = { text: 'as written' }
     await store.write([{ key: 'a', value }])
     value.text = 'changed'
@@ -99,7 +105,7 @@ describe('file storage', () => {
     const store = await fileStorage({ directory }).open('here')
     await Promise.all(Array.from({ length: 50 }, (_, index) => store.write([{ key: `${index}`, value: index }])))
     await store.close()
-    expect(await (await fileStorage({ directory }).open('here')).list('')).toHaveLength(50)
+    expect(await (await open(fileStorage({ directory }), 'here')).list('')).toHaveLength(50)
   })
 })
 
