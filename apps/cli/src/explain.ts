@@ -9,11 +9,30 @@ const forPeople = [
   'CommandRefused',
 ]
 
+interface SystemError {
+  readonly code?: unknown
+  readonly port?: unknown
+  readonly path?: unknown
+}
+
+/** What the system says by a code, in words that say what to do. */
+const ofTheSystem: Readonly<Record<string, (error: SystemError) => string>> = {
+  EADDRINUSE: ({ port }) =>
+    `Port ${String(port)} is in use. Stop what listens there, or choose another with SOTTO_PORT (0 takes a free one).`,
+  EADDRNOTAVAIL: () => 'SOTTO_HOST is no address of this machine.',
+  EACCES: ({ port, path }) =>
+    port === undefined
+      ? `${String(path ?? 'A file')} is not ours to use: check who owns it.`
+      : `Port ${String(port)} is not ours to listen on. Choose one above 1023 with SOTTO_PORT.`,
+  ENOSPC: () => 'The disk is full. Make room and start again; what was acknowledged is safe.',
+}
+
+/** @returns one line, or a few, for the operator; never a stack of what an operator can mend */
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return `sotto: ${String(error)}`
-  const code = (error as { readonly code?: unknown }).code
-  if (code === 'EADDRINUSE')
-    return 'sotto: The port is in use. Stop what listens there, or choose another with SOTTO_PORT.'
+  const system = error as SystemError
+  const advice = typeof system.code === 'string' ? ofTheSystem[system.code] : undefined
+  if (advice !== undefined) return `sotto: ${advice(system)}`
   if (forPeople.includes(error.name) || error.constructor === Error) return `sotto: ${error.message}`
   return `sotto: ${error.stack ?? error.message}`
 }

@@ -1,24 +1,35 @@
 import { fileURLToPath } from 'node:url'
-import { loadConfig, startServer, type RunningServer } from '@sotto/server'
+import { loadConfig, startServer, type Config, type RunningServer } from '@sotto/server'
 import { seedDemo } from './demo/seed-demo.ts'
 import { renderSignIns } from './demo/render-sign-ins.ts'
+import { refuseDemoInProduction } from './demo/refuse-demo-in-production.ts'
 
 const pageDir = fileURLToPath(new URL('../../chat/dist', import.meta.url))
 
-/** Runs the server. The first signal drains and stops; a second one stops at once. */
+/** Runs the server. The first signal drains and stops with exit code 0; a second one stops at once, with 1. */
 export async function serve(options: { readonly demo?: boolean }): Promise<void> {
-  const config = loadConfig()
   const isDemo = options.demo ?? false
-  process.stdout.write('Starting Sotto …\n')
+  const config = loadConfig(undefined, isDemo ? { SOTTO_LOG_LEVEL: 'warn' } : {})
+  if (isDemo) refuseDemoInProduction(config)
+  say('Starting Sotto …')
   const server = await startServer({ config, mayCreateKeyring: isDemo, pageDir, onFatal: die })
-  stopOnSignals(server)
-  process.stdout.write(`\nSotto is running at ${server.url}\nAPI page           ${server.url}/reference\n`)
-  if (!isDemo) return
-  const demo = await seedDemo(server.composition, {
-    dataDir: config.dataDir,
-    onProgress: (step) => process.stdout.write(`  ${step}\n`),
-  })
-  process.stdout.write(renderSignIns(demo, server.url))
+  const stopping = stopOnSignals(server)
+  say(`\nSotto is running at ${server.url}\nAPI page           ${server.url}/reference`)
+  if (isDemo) await showDemo(config, server, stopping)
+  say('\nCtrl-C drains and stops.')
+}
+
+async function showDemo(config: Config, server: RunningServer, stopping: AbortSignal): Promise<void> {
+  try {
+    const demo = await seedDemo(server.composition, {
+      dataDir: config.dataDir,
+      onProgress: (step) => say(`  ${step}`),
+    })
+    say(renderSignIns(demo, server.url))
+  } catch (error) {
+    // Whoever stops the server while the clinic is being made has not met a mistake. The next start makes another one.
+    if (!stopping.aborted) throw error
+  }
 }
 
 function die(error: Error): never {
@@ -26,14 +37,15 @@ function die(error: Error): never {
   process.exit(1)
 }
 
-function stopOnSignals(server: RunningServer): void {
-  let isStopping = false
+/** @returns aborted from the first signal on */
+function stopOnSignals(server: RunningServer): AbortSignal {
+  const stopping = new AbortController()
   const stop = () => {
-    if (isStopping) process.exit(1)
-    isStopping = true
-    process.stdout.write('\nDraining … (again to stop at once)\n')
+    if (stopping.signal.aborted) process.exit(1)
+    stopping.abort()
+    say('\nDraining … (again to stop at once)')
     server[Symbol.asyncDispose]().then(
-      () => process.stdout.write('Stopped.\n'),
+      () => say('Stopped.'),
       (error: unknown) => {
         process.stderr.write(`sotto: ${error instanceof Error ? error.name : 'an error'} while stopping\n`)
         process.exitCode = 1
@@ -42,4 +54,9 @@ function stopOnSignals(server: RunningServer): void {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+  return stopping.signal
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
 }

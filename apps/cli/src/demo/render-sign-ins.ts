@@ -9,8 +9,5 @@ export function renderSignIns(demo: Demo, url: string): string {
     `  ${demo.password}`,
     '',
     ...rows,
-    '',
-    'Ctrl-C drains and stops.',
-    '',
   ].join('\n')
 }

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ConversationId, EntryId, TeamId, UserId } from '@sotto/protocol'
 import type { Composition } from '@sotto/server'
@@ -51,6 +51,7 @@ export async function seedDemo(composition: Composition, options: SeedOptions): 
     password: DEMO_PASSWORD,
     people: [DEMO_ADMINISTRATOR, ...demoPeople].map(({ login, name, role }) => ({ login, name, role })),
   }
+  await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
   await writeFile(path, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600 })
   return demo
 }

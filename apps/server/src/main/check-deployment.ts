@@ -3,8 +3,11 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { localKeyringExists, openLocalKeyring } from '../adapters/keyring-local/local-keyring.ts'
 import { systemRandom } from '../platform/ids/ids.ts'
+import { DirectoryInUse } from '../platform/db/directory-lock.ts'
 import { createLog } from '../platform/log/log.ts'
+import { compose } from './compose.ts'
 import type { Config } from './config.ts'
+import { ensureSystemTenant, findDeploymentId } from './deployment.ts'
 import { openDatabase } from './open-ground.ts'
 
 export interface Finding {
@@ -18,6 +21,11 @@ export interface Finding {
 export async function checkDeployment(config: Config): Promise<readonly Finding[]> {
   const keyring = checkKeyring(config)
   const findings = [keyring.finding, checkAddress(config)]
+  if (config.database.kind === 'embedded')
+    findings.push({
+      isGood: true,
+      what: `Embedded database at ${config.dataDir}${hasDatabase(config) ? '' : ', not made yet'}`,
+    })
   if (config.database.kind === 'postgres') findings.push(await checkPostgres(config.database.url.reveal()))
   if (keyring.opened !== undefined && hasDatabase(config)) findings.push(await checkDatabase(config, keyring.opened))
   return findings
@@ -116,10 +124,16 @@ function judgePostgres({
 
 async function checkDatabase(config: Config, keyring: Parameters<typeof openDatabase>[1]): Promise<Finding> {
   try {
-    await using db = await openDatabase(config, keyring, createLog({ level: 'silent' }), () => undefined)
-    await db.ping()
+    const log = createLog({ level: 'silent' })
+    await using db = await openDatabase(config, keyring, log, () => undefined)
+    await ensureSystemTenant(compose({ config, db, keyring, log, deploymentId: await findDeploymentId(db) }))
     return { isGood: true, what: 'The schema is up to date, and the keyring belongs to it' }
   } catch (error) {
+    if (error instanceof DirectoryInUse)
+      return {
+        isGood: true,
+        what: `A server runs on ${config.dataDir} (process ${error.holderPid ?? 'unknown'}): not looked into`,
+      }
     return { isGood: false, what: (error as Error).message }
   }
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { limitDefaults, limitSpecs, type LimitName, type Limits } from '@sotto/protocol'
 import type { LogLevel } from '../platform/log/log.ts'
 import { Secret } from '../platform/phi/phi.ts'
+import { similarName } from './similar-name.ts'
 
 /**
  * Settings come from the environment, here and nowhere else: names → typed, defaulted, cross-checked, frozen. Every problem
@@ -23,6 +24,8 @@ export interface Config {
   readonly ownerUrl: Secret<string> | undefined
   readonly logLevel: LogLevel
   readonly limits: Limits
+  /** NODE_ENV=production: what is only for trying out refuses to run. */
+  readonly isProduction: boolean
 }
 
 export interface SettingSpec {
@@ -63,7 +66,14 @@ export const settings = {
   },
   SOTTO_DATABASE_POOL: { meaning: 'Connections for ordinary transactions.', fallback: '8' },
   SOTTO_DATABASE_LANES: { meaning: 'Connections for group commit; conversations are spread over them.', fallback: '2' },
-  SOTTO_LOG_LEVEL: { meaning: 'debug, info, warn, error or silent.', fallback: 'info' },
+  SOTTO_LOG_LEVEL: {
+    meaning: 'debug, info, warn, error or silent. The demo says no more than warnings unless it is set.',
+    fallback: 'info',
+  },
+  NODE_ENV: {
+    meaning: 'production: the demo clinic, whose passwords are public, refuses to be made.',
+    fallback: '(not set)',
+  },
 } as const satisfies Record<string, SettingSpec>
 
 /** Limits that an operator may change: SOTTO_LIMIT_<NAME>. The others are part of the contract. */
@@ -102,15 +112,18 @@ export class ConfigurationRefused extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** @throws ConfigurationRefused with all problems */
-export function loadConfig(env: Environment = process.env): Config {
+/**
+ * @param defaults  what a command takes where nothing is set
+ * @throws ConfigurationRefused with all problems
+ */
+export function loadConfig(env: Environment = process.env, defaults: Environment = {}): Config {
   const problems: string[] = []
-  const read = createReader(env, problems)
+  const read = createReader({ ...defaults, ...env }, problems)
   refuseUnknown(env, problems)
   const host = read.text('SOTTO_HOST')
   const port = read.integer('SOTTO_PORT', 0, 65_535)
   const dataDir = resolve(read.text('SOTTO_DATA_DIR'))
-  const keyringDir = resolve(env['SOTTO_KEYRING_DIR'] ?? `${dataDir}.keyring`)
+  const keyringDir = resolve(env['SOTTO_KEYRING_DIR'] || `${dataDir}.keyring`)
   if (`${keyringDir}/`.startsWith(`${dataDir}/`))
     problems.push('SOTTO_KEYRING_DIR lies inside SOTTO_DATA_DIR: a copy of the data would carry its own keys')
   const publicUrl =
@@ -127,7 +140,10 @@ export function loadConfig(env: Environment = process.env): Config {
     ownerUrl: read.secretUrl('DATABASE_OWNER_URL'),
     logLevel: read.oneOf('SOTTO_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']),
     limits: readLimits(env, problems),
+    isProduction: env['NODE_ENV'] === 'production',
   }
+  if (config.ownerUrl !== undefined && config.database.kind === 'embedded')
+    problems.push('DATABASE_OWNER_URL is set and DATABASE_URL is not: which database is meant?')
   if (config.limits.accessTokenSeconds > limitDefaults.accessTokenSeconds)
     problems.push('SOTTO_LIMIT_ACCESS_TOKEN_SECONDS is more than 300: a revoked user would keep access')
   if (problems.length > 0) throw new ConfigurationRefused(problems)
@@ -145,7 +161,7 @@ function readLimits(env: Environment, problems: string[]): Limits {
   const changed: Partial<Record<LimitName, number>> = {}
   for (const name of tunableLimits) {
     const text = env[limitSetting(name)]
-    if (text === undefined) continue
+    if (text === undefined || text === '') continue
     const value = Number(text)
     if (Number.isSafeInteger(value) && value > 0) changed[name] = value
     else problems.push(`${limitSetting(name)} is not a whole number above 0 (${limitSpecs[name].unit})`)
@@ -156,8 +172,10 @@ function readLimits(env: Environment, problems: string[]): Limits {
 function refuseUnknown(env: Environment, problems: string[]): void {
   const known = new Set<string>([...Object.keys(settings), ...tunableLimits.map(limitSetting)])
   for (const name of Object.keys(env)) {
-    if (name.startsWith('SOTTO_') && !name.startsWith('SOTTO_TEST_') && !known.has(name))
-      problems.push(`${name} is not a setting of Sotto; look it up in docs/reference/settings.md`)
+    if (!name.startsWith('SOTTO_') || name.startsWith('SOTTO_TEST_') || known.has(name)) continue
+    const meant = similarName(name, known)
+    const advice = meant === undefined ? 'docs/reference/settings.md lists them all' : `is ${meant} meant?`
+    problems.push(`${name} is not a setting of Sotto; ${advice}`)
   }
 }
 

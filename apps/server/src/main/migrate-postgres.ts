@@ -18,7 +18,7 @@ export async function migratePostgres(
   if (config.ownerUrl === undefined)
     throw new Error('DATABASE_OWNER_URL is not set: migrations need a role that may change the schema.')
   const client = new pg.Client({ connectionString: config.ownerUrl.reveal(), application_name: 'sotto migrate' })
-  await client.connect()
+  await client.connect().catch(refuseAddress)
   try {
     const migrations = await readMigrations()
     const pending = await pendingMigrations(client, migrations)
@@ -30,4 +30,9 @@ export async function migratePostgres(
   } finally {
     await client.end()
   }
+}
+
+/** The server's words name a role and a host; the password is in none of them. */
+function refuseAddress(error: Error): never {
+  throw new Error(`DATABASE_OWNER_URL leads to no database: ${error.message}`, { cause: error })
 }

@@ -4,6 +4,7 @@ import { createLocalKeyring, localKeyringExists, openLocalKeyring } from '../ada
 import type { Keyring } from '../domains/keys/index.ts'
 import { createContextProof } from '../platform/db/context-proof.ts'
 import { openEmbedded } from '../platform/db/embedded.ts'
+import { assertContextKnown } from '../platform/db/assert-context-known.ts'
 import { assertMigrated } from '../platform/db/assert-migrated.ts'
 import { openPostgres, type Postgres } from '../platform/db/postgres.ts'
 import { systemRandom } from '../platform/ids/ids.ts'
@@ -26,6 +27,10 @@ export async function openKeyring(config: Config, options: { readonly mayCreate:
   if (!localKeyringExists(folder) && options.mayCreate && !hasData) {
     return createLocalKeyring({ folder, dataDir, random: systemRandom, clock: systemClock })
   }
+  if (!localKeyringExists(folder) && !hasData && config.database.kind === 'embedded')
+    throw new Error(
+      `There is nothing at ${dataDir} yet. \`sotto init\` makes a first tenant there, \`sotto serve --demo\` a clinic to try out.`,
+    )
   return openLocalKeyring({ folder, dataDir, random: systemRandom })
 }
 
@@ -46,6 +51,7 @@ export async function openDatabase(
   const db = await openPostgres({ url, poolSize, lanes, tenantProof, onConnectionError })
   try {
     await db.withTx({ role: 'lookup' }, assertMigrated)
+    await db.withTx({ role: 'lookup' }, assertContextKnown)
     return db
   } catch (error) {
     await db[Symbol.asyncDispose]()
