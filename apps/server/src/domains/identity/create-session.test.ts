@@ -7,6 +7,7 @@ import { renderProblem } from '../../platform/problem/problem.ts'
 import {
   deviceOf,
   ELSEWHERE,
+  inTenant,
   openClinic,
   passwordOf,
   refusalOf,
@@ -15,6 +16,7 @@ import {
   type Person,
   type Tenant,
 } from './clinic.testing.ts'
+import { beginAttempt } from './begin-attempt.ts'
 import { createSession } from './create-session.ts'
 import { createPasswordHasher } from './password-hasher.ts'
 
@@ -149,6 +151,27 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const codes = (await Promise.all(volley)).map((refusal) => refusal.code)
     expect(codes.filter((code) => code === 'identity/sign-in-failed')).toHaveLength(4)
     expect(codes.filter((code) => code === 'identity/sign-in-delayed')).toHaveLength(16)
+  })
+
+  test('attempts that share their counters in whatever order queue up, and each is counted', async () => {
+    const { tenantId } = tenant
+    const counters = [1, 2].map((byte) => ({ kind: 'address' as const, keyHash: Buffer.alloc(32, byte) }))
+    const attempts = Array.from({ length: 20 }, (_, index) =>
+      clinic.db.withTx(inTenant(tenantId), (tx) =>
+        beginAttempt(
+          tx,
+          { tenantId, counters: index % 2 === 0 ? counters : counters.toReversed() },
+          clinic.clock.now(),
+          30_000,
+        ),
+      ),
+    )
+    expect(await Promise.all(attempts)).toEqual(attempts.map(() => 0))
+    const rows = await clinic.database.ownerQuery(
+      'select failures from sotto.sign_in_failure where key_hash = any($1)',
+      [counters.map((counter) => counter.keyHash)],
+    )
+    expect(rows).toEqual([{ failures: 20 }, { failures: 20 }])
   })
 
   test('Mallory at the same address cannot make Alice wait at her own workstation', async () => {

@@ -14,6 +14,7 @@ import {
   type Tenant,
 } from './clinic.testing.ts'
 import { openName } from './open-name.ts'
+import { renderUser } from './render-user.ts'
 
 const GOOD = 'seven umbrellas wait behind the lighthouse'
 
@@ -165,5 +166,10 @@ describe.each(databaseKinds)('on %s', (kind) => {
     await expect(open(bob.userId, nameOf(bob), null)).rejects.toThrow('does not open')
     await clinic.eraseSubject(tenantId, bob.userId)
     expect((await open(bob.userId, nameOf(bob), bob.userId)).reveal()).toBe('—')
+    const stored = { user_id: bob.userId, display_name_encrypted: nameOf(bob), role: 'patient', active: true } as const
+    const shown = await clinic.db.withTx(inTenant(tenantId), (tx) =>
+      renderUser(clinic.deps, { tenantId, access: tx }, stored, []),
+    )
+    expect(shown).toEqual({ userId: bob.userId, displayName: '—', role: 'patient', active: true, teams: [] })
   })
 })
