@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { DatabaseUnavailable } from './errors.ts'
 import type { Db, LaneTx } from './tx.ts'
 
@@ -14,8 +15,11 @@ export interface GroupCommit<Item, Answer> {
    * @throws what the item's verdict was, or DatabaseUnavailable
    */
   submit(key: string, item: Item): Promise<Answer>
-  /** Runs alone in a transaction of the key's lane, in order with the batches before and after it. */
-  alone<T>(key: string, fn: (tx: LaneTx) => Promise<T>): Promise<T>
+  /**
+   * Runs alone in a transaction of the key's lane, in order with the batches before and after it.
+   * @param committed  told after the commit and before any later batch of the lane begins
+   */
+  alone<T>(key: string, fn: (tx: LaneTx) => Promise<T>, committed?: (result: T) => void): Promise<T>
   /** Resolves when nothing is waiting or in flight. */
   idle(): Promise<void>
 }
@@ -30,9 +34,13 @@ export interface GroupCommitOptions<Item, Answer> {
   readonly overloaded: () => Error
   /** Gives one verdict per item, in their order. May run again for the same items: it has no effect outside `tx`. */
   run(tx: LaneTx, items: readonly Item[]): Promise<readonly Verdict<Answer>[]>
-  /** Told after each commit, in commit order per lane, before the callers are answered. */
+  /**
+   * Told after each commit, in commit order per lane, before the callers are answered. What it throws goes to `onError`:
+   * what is durable is answered as such.
+   */
   committed?(items: readonly Item[], verdicts: readonly Verdict<Answer>[]): void
   onSplit?(size: number, error: unknown): void
+  onError(error: unknown): void
 }
 
 interface Waiting<Item, Answer> {
@@ -43,13 +51,22 @@ interface Waiting<Item, Answer> {
 
 type Work<Item, Answer> =
   | { readonly batch: Waiting<Item, Answer>[] }
+  /** Settles its own caller and never rejects. */
   | { readonly solo: (lane: number) => Promise<void> }
 
+interface LaneState<Item, Answer> {
+  readonly queue: Work<Item, Answer>[]
+  /** Items that wait or are in flight. */
+  size: number
+  /** Never rejects. undefined: nothing waits and nothing is in flight. */
+  running: Promise<void> | undefined
+}
+
 export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item, Answer>): GroupCommit<Item, Answer> {
-  const lanes = Array.from({ length: options.db.lanes }, () => ({
-    queue: [] as Work<Item, Answer>[],
+  const lanes = Array.from({ length: options.db.lanes }, (): LaneState<Item, Answer> => ({
+    queue: [],
     size: 0,
-    running: undefined as Promise<void> | undefined,
+    running: undefined,
   }))
 
   function enqueue(key: string, work: Work<Item, Answer>): void {
@@ -65,26 +82,46 @@ export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item
     lane.running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => drain(index))
   }
 
+  /** Nothing is awaited between finding the queue empty and saying so: whoever arrives later starts the lane anew. */
   async function drain(index: number): Promise<void> {
     const lane = lanes[index]!
     for (let work = lane.queue.shift(); work !== undefined; work = lane.queue.shift()) {
+      const size = 'batch' in work ? work.batch.length : 1
       if ('batch' in work) await commitBatch(options, index, work.batch)
       else await work.solo(index)
-      lane.size -= 'batch' in work ? work.batch.length : 1
+      lane.size -= size
     }
     lane.running = undefined
+  }
+
+  async function runAlone<T>(
+    lane: number,
+    fn: (tx: LaneTx) => Promise<T>,
+    committed: ((result: T) => void) | undefined,
+  ): Promise<T> {
+    const result = await options.db.lane(lane).withTx(fn)
+    tell(options, () => committed?.(result))
+    return result
   }
 
   return {
     submit: (key, item) =>
       new Promise<Answer>((resolve, reject) => enqueue(key, { batch: [{ item, resolve, reject }] })),
-    alone: <T>(key: string, fn: (tx: LaneTx) => Promise<T>) =>
+    alone: <T>(key: string, fn: (tx: LaneTx) => Promise<T>, committed?: (result: T) => void) =>
       new Promise<T>((resolve, reject) =>
-        enqueue(key, { solo: (lane) => options.db.lane(lane).withTx(fn).then(resolve, reject) }),
+        enqueue(key, { solo: (lane) => runAlone(lane, fn, committed).then(resolve, reject) }),
       ),
     async idle() {
       while (lanes.some((lane) => lane.running !== undefined)) await Promise.all(lanes.map((lane) => lane.running))
     },
+  }
+}
+
+function tell<Item, Answer>(options: GroupCommitOptions<Item, Answer>, fn: () => void): void {
+  try {
+    fn()
+  } catch (error) {
+    options.onError(error)
   }
 }
 
@@ -97,20 +134,27 @@ async function commitBatch<Item, Answer>(
   const items = batch.map(({ item }) => item)
   let verdicts: readonly Verdict<Answer>[]
   try {
-    verdicts = await options.db.lane(lane).withTx((tx) => options.run(tx, items))
+    verdicts = await options.db.lane(lane).withTx(async (tx) => {
+      const found = await options.run(tx, items)
+      assert(
+        items.every((_, index) => found[index] !== undefined),
+        'Every item of a batch has its verdict',
+      )
+      return found
+    })
   } catch (error) {
     if (batch.length === 1 || error instanceof DatabaseUnavailable) {
       for (const waiting of batch) waiting.reject(error)
       return
     }
-    options.onSplit?.(batch.length, error)
+    tell(options, () => options.onSplit?.(batch.length, error))
     const middle = batch.length >> 1
     await commitBatch(options, lane, batch.slice(0, middle))
     await commitBatch(options, lane, batch.slice(middle))
     return
   }
   // ══ the commit point: everything below only tells about what is durable ══
-  options.committed?.(items, verdicts)
+  tell(options, () => options.committed?.(items, verdicts))
   batch.forEach((waiting, index) => {
     const verdict = verdicts[index]!
     if ('answer' in verdict) waiting.resolve(verdict.answer)
