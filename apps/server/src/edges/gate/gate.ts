@@ -1,4 +1,4 @@
-import type { AuditAction, Unaudited } from '@sotto/protocol'
+import type { AuditAction, Unaudited, UserId } from '@sotto/protocol'
 import type { AnonymousCtx, Ctx } from '../../platform/context/context.ts'
 import { DatabaseUnavailable } from '../../platform/db/errors.ts'
 import type { Log } from '../../platform/log/log.ts'
@@ -36,18 +36,19 @@ const FAILURE = 500
 export function createGate(deps: GateDeps): Gate {
   async function refuse(ctx: Ctx | AnonymousCtx, act: Act, error: unknown): Promise<Problem> {
     const refusal = toProblem(error)
+    if (refusal.recorded) return refusal
     if (refusal.spec.status >= FAILURE) {
       const fields = { requestId: ctx.requestId, operation: act.operation, code: refusal.code }
       if (refusal.code === 'platform/internal') deps.log.error('request.failed', fields, error)
       else deps.log.warn('request.failed', fields, error)
       return refusal.asRecorded()
     }
-    if (refusal.recorded) return refusal
     try {
       const action = typeof act.action === 'string' ? act.action : 'request.refuse'
       await deps.audit.recordRefusal(ctx, {
         action,
         code: refusal.trueReason,
+        subjectUserId: refusal.subjectUserId as UserId | null,
         ...(act.resource ? { resource: act.resource } : {}),
       })
       return refusal.asRecorded()

@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import fastifyCookie from '@fastify/cookie'
-import { operations, type Limits, type Operation, type ProblemCode } from '@sotto/protocol'
+import { operations, type Limits, type Operation } from '@sotto/protocol'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { anonymous, type Ctx, type Origin } from '../../platform/context/context.ts'
+import { anonymous, type AnonymousCtx, type Ctx, type Origin } from '../../platform/context/context.ts'
 import type { Ids } from '../../platform/ids/ids.ts'
 import type { TokenBuckets } from '../../platform/limits/token-bucket.ts'
 import type { Log } from '../../platform/log/log.ts'
@@ -10,10 +10,12 @@ import { Problem, problem, renderProblem } from '../../platform/problem/problem.
 import type { Act, Gate } from '../gate/gate.ts'
 import { isOriginAllowed } from '../gate/origins.ts'
 import { parseInput } from '../gate/parse-input.ts'
-import { parseJson } from '../gate/parse-json.ts'
-import { readBearer, readPurpose } from './authentication.ts'
+import { parseJsonBytes } from '../gate/parse-json.ts'
+import { originOf, recogniseCaller } from './authentication.ts'
+import { refuseBrokenRequest } from './broken-requests.ts'
 import { setSecurityHeaders } from './headers.ts'
 import type { Handlers } from './handlers.ts'
+import { allowedMethods } from './paths.ts'
 
 export interface HttpDeps {
   readonly gate: Gate
@@ -23,7 +25,9 @@ export interface HttpDeps {
   readonly allowedOrigins: readonly string[]
   readonly trustProxy: boolean
   readonly handlers: Handlers
+  /** Of a user, or of an address while there is no user. */
   readonly userRates: TokenBuckets
+  /** Sign-in attempts of an address. */
   readonly addressRates: TokenBuckets
   /** @throws identity/unauthenticated, identity/token-expired */
   authenticate(accessToken: string, origin: Origin): Promise<Ctx>
@@ -32,109 +36,140 @@ export interface HttpDeps {
 
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse>
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    operation?: Operation
+  }
+  interface FastifyRequest {
+    /** Who asks, from the moment it is known. */
+    caller: Ctx | AnonymousCtx | null
+  }
+}
+
+/** A head that does not come within this is no slow line but a held connection (slowloris). */
+const HEADERS_MS_MAX = 10_000
+const REQUEST_MS_MAX = 30_000
+const CONNECTION_CHECK_MS = 2_000
+const HEADER_BYTES_MAX = 16_384
+
+/** One proxy stands in front: the address that it saw is the last one in X-Forwarded-For, the rest is the client's word. */
+const isTheProxy = (_address: string, hop: number): boolean => hop === 0
+
 /**
- * The HTTP edge: one route for each operation of the contract, none besides. A request passes, in this order: size, origin,
- * rate, authentication, schema, the operation. Every refusal is recorded and answered as a problem (RFC 9457).
+ * The HTTP edge: one route for each operation of the contract, none besides. A request passes, in this order: form, origin,
+ * authentication, rate, size, schema, the operation. Every refusal is recorded and answered as a problem (RFC 9457), in the
+ * name of the caller as soon as there is one; nobody's body is read before that.
  */
 export function createHttpApp(deps: HttpDeps): App {
   const app = fastify({
     bodyLimit: deps.limits.requestBytesMax,
     logger: false,
-    trustProxy: deps.trustProxy,
+    trustProxy: deps.trustProxy && isTheProxy,
     genReqId: () => deps.ids.next(),
-    requestTimeout: 30_000,
+    requestIdHeader: false,
+    requestTimeout: REQUEST_MS_MAX,
     connectionTimeout: 0,
     keepAliveTimeout: 72_000,
     exposeHeadRoutes: false,
+    // While it drains, the hook below answers, with a problem.
+    return503OnClosing: false,
+    http: {
+      headersTimeout: HEADERS_MS_MAX,
+      connectionsCheckingInterval: CONNECTION_CHECK_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      requireHostHeader: false,
+    },
     routerOptions: { maxParamLength: 200, caseSensitive: true },
-    clientErrorHandler: refuseBrokenRequest,
+    clientErrorHandler: (error, socket) => void refuseBrokenRequest(deps, error, socket),
+    frameworkErrors: (error, request, reply) => {
+      setSecurityHeaders(reply, deps.allowedOrigins, request.headers.origin)
+      void answerError(deps, request, reply, error)
+    },
   })
+  app.decorateRequest('caller', null)
   app.register(fastifyCookie)
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
     try {
-      done(null, text === '' ? undefined : parseJson(text as string, deps.limits.jsonDepthMax))
+      done(null, bytes.length === 0 ? undefined : parseJsonBytes(bytes as Buffer, deps.limits.jsonDepthMax))
     } catch (error) {
       done(error as Error)
     }
   })
   app.addHook('onRequest', async (request, reply) => {
     setSecurityHeaders(reply, deps.allowedOrigins, request.headers.origin)
+    checkHost(request)
     if (!isOriginAllowed(request.headers.origin, request.headers.host, deps.allowedOrigins))
       throw problem('platform/origin-refused')
     if (deps.isDraining()) throw problem('platform/draining')
   })
   app.addHook('onResponse', async (request, reply) => {
-    const operation = request.routeOptions.config.operationId
     deps.log.info('request.done', {
       requestId: request.id,
-      operation,
+      operation: request.routeOptions.config.operation?.operationId,
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime),
     })
   })
   app.setErrorHandler((error, request, reply) => answerError(deps, request, reply, error))
-  app.setNotFoundHandler((request, reply) => answerError(deps, request, reply, problem(codeOfUnknown(app, request))))
+  app.setNotFoundHandler((request, reply) => answerUnknown(deps, request, reply))
   for (const operation of Object.values(operations)) addRoute(app, deps, operation)
-  app.options('/v1/*', async (_request, reply) => reply.code(204).send())
+  app.options('/v1/*', async (request, reply) => reply.code(204).header('allow', allowOf(request.url)).send())
+  // An expectation that is not ours to meet may be passed over (RFC 9110 §10.1.1); Node would answer it without a problem.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   return app as unknown as App
 }
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    operationId?: string
-  }
+/** RFC 9112 §3.2: a request without a host, or with two of them, is refused before anyone asks which one was meant. */
+function checkHost(request: FastifyRequest): void {
+  const { rawHeaders, httpVersion } = request.raw
+  let hosts = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) if (rawHeaders[index]!.toLowerCase() === 'host') hosts++
+  if (hosts > 1 || (hosts === 0 && httpVersion === '1.1')) throw problem('platform/malformed', { trueReason: 'host' })
 }
 
 function addRoute(app: FastifyInstance, deps: HttpDeps, operation: Operation): void {
   app.route({
     method: operation.method,
     url: operation.path,
-    config: { operationId: operation.operationId },
+    config: { operation },
+    onRequest: async (request) => {
+      await recogniseCaller(deps, operation, request)
+    },
     handler: async (request, reply) => {
-      const act: Act = {
-        action: operation.audit,
-        activity: operation.activity,
-        operation: operation.operationId,
-        resource: resourceOf(request),
-      }
-      const caller =
-        operation.auth === 'session' ? await authenticate(deps, request, act) : anonymous(originOf(request))
-      const wait = caller.sessionId === null ? deps.addressRates.take(request.ip) : deps.userRates.take(caller.userId)
-      const result = await deps.gate.run(caller, act, async () => {
-        if (wait > 0) throw problem('platform/rate-limited', { retryAfterMs: wait })
-        return deps.handlers[operation.operationId]!({ caller, input: readInput(operation, request), request, reply })
-      })
+      const caller = request.caller!
+      const result = await deps.gate.run(caller, actOf(request), async () =>
+        deps.handlers[operation.operationId]!({ caller, input: readInput(operation, request), request, reply }),
+      )
       return reply.code(operation.reply.status).send(result)
     },
   })
 }
 
-async function authenticate(deps: HttpDeps, request: FastifyRequest, act: Act): Promise<Ctx> {
-  const origin = originOf(request)
-  try {
-    const ctx = await deps.authenticate(readBearer(request.headers.authorization), origin)
-    return { ...ctx, purpose: readPurpose(request.headers['sotto-purpose'], ctx.purpose) }
-  } catch (error) {
-    throw await deps.gate.refuse(anonymous(origin), act, error)
-  }
-}
-
 function readInput(operation: Operation, request: FastifyRequest): Record<string, unknown> {
   const params = operation.params ? parseInput(operation.params, request.params) : {}
-  const query = operation.query ? parseInput(operation.query, request.query) : {}
-  if (operation.body === undefined && request.body !== undefined) {
-    throw problem('platform/invalid-input', { errors: [{ pointer: '', message: 'no body is taken here' }] })
-  }
+  const query = operation.query ? parseInput(operation.query, { ...(request.query as object) }) : {}
+  if (operation.query === undefined && Object.keys(request.query as object).length > 0) throw nothingTaken('no query')
+  if (operation.body === undefined && request.body !== undefined) throw nothingTaken('no body')
   const body = operation.body ? (parseInput(operation.body, request.body) as Record<string, unknown>) : {}
   return { ...query, ...body, ...params }
 }
 
-export function originOf(request: FastifyRequest): Origin {
-  return { requestId: request.id, address: request.ip }
+function nothingTaken(what: 'no query' | 'no body'): Problem {
+  return problem('platform/invalid-input', { errors: [{ pointer: '', message: `${what} is taken here` }] })
 }
 
-/** What a refused request was about, from its path: the audit trail wants to know also what was not found. */
+function actOf(request: FastifyRequest): Act {
+  const operation = request.routeOptions.config?.operation
+  return {
+    action: operation?.audit ?? 'request.refuse',
+    activity: operation?.activity ?? false,
+    operation: operation?.operationId ?? 'unknown',
+    resource: resourceOf(request),
+  }
+}
+
+/** What a request was about, from its path: the audit trail wants to know also what was not found. */
 function resourceOf(request: FastifyRequest): Act['resource'] {
   const params = (request.params ?? {}) as Record<string, unknown>
   for (const [name, type] of resourceTypes) {
@@ -152,59 +187,43 @@ const resourceTypes = [
   ['auditEventId', 'audit-event'],
 ] as const
 
-/** Errors that come from before the operation: the parser, the router, the hooks. */
+/** Errors that come from before the operation (the parser, the router, the hooks), and what the gate made of the others. */
 async function answerError(
   deps: HttpDeps,
   request: FastifyRequest,
   reply: FastifyReply,
   error: unknown,
 ): Promise<FastifyReply> {
-  const refusal =
-    error instanceof Problem && error.recorded
-      ? error
-      : await deps.gate.refuse(anonymous(originOf(request)), fallbackAct(request), fromFastify(error))
+  const caller = request.caller ?? anonymous(originOf(request))
+  const refusal = await deps.gate.refuse(caller, actOf(request), fromFastify(error))
   if (refusal.retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(refusal.retryAfterMs / 1_000))
+  // RFC 9110 §15.5.2: who answers 401 says how to do better.
+  if (refusal.spec.status === 401) reply.header('www-authenticate', 'Bearer realm="sotto"')
   return reply
     .code(refusal.spec.status)
     .type('application/problem+json')
     .send(JSON.stringify(renderProblem(refusal, request.id)))
 }
 
-function fallbackAct(request: FastifyRequest): Act {
-  const operation = Object.values(operations).find(
-    (one) => one.operationId === request.routeOptions.config?.operationId,
-  )
-  return {
-    action: operation?.audit ?? 'request.refuse',
-    activity: false,
-    operation: operation?.operationId ?? 'unknown',
-  }
-}
-
 function fromFastify(error: unknown): unknown {
-  const code = (error as { code?: unknown }).code
+  const { code, statusCode } = error as { readonly code?: unknown; readonly statusCode?: unknown }
+  if (error instanceof Problem) return error
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return problem('platform/too-large')
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return problem('platform/unsupported-media-type')
-  if (
-    code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH' ||
-    code === 'FST_ERR_BAD_URL' ||
-    code === 'FST_ERR_CTP_EMPTY_JSON_BODY'
-  )
-    return problem('platform/malformed')
-  if ((error as { statusCode?: unknown }).statusCode === 400) return problem('platform/malformed', { cause: error })
+  if (code === 'FST_ERR_MAX_PARAM_LENGTH') return problem('platform/not-found')
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500)
+    return problem('platform/malformed', { cause: error })
   return error
 }
 
-function codeOfUnknown(app: FastifyInstance, request: FastifyRequest): ProblemCode {
-  const url = request.url.split('?')[0]!
-  const isKnown = (['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).some(
-    (method) => method !== request.method && app.findRoute({ method, url }) !== null,
-  )
-  return isKnown ? 'platform/method-not-allowed' : 'platform/not-found'
+async function answerUnknown(deps: HttpDeps, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const allow = allowOf(request.url)
+  if (allow === '') return answerError(deps, request, reply, problem('platform/not-found'))
+  // RFC 9110 §15.5.6
+  reply.header('allow', allow)
+  return answerError(deps, request, reply, problem('platform/method-not-allowed'))
 }
 
-/** What is not HTTP is answered as HTTP allows (RFC 9112 §9.2), and the connection ends. */
-function refuseBrokenRequest(_error: Error, socket: import('node:net').Socket): void {
-  if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
-  else socket.destroy()
+function allowOf(url: string): string {
+  return allowedMethods(url.split('?')[0]!).join(', ')
 }

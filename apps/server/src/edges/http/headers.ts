@@ -19,20 +19,23 @@ export const CONTENT_SECURITY_POLICY = [
   "require-trusted-types-for 'script'",
 ].join('; ')
 
+/** On every answer, whatever it is. */
+export const securityHeaders = {
+  'content-security-policy': CONTENT_SECURITY_POLICY,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+  'cache-control': 'no-store',
+} as const
+
 export function setSecurityHeaders(
   reply: FastifyReply,
   allowedOrigins: readonly string[],
   origin: string | undefined,
 ): void {
-  reply.headers({
-    'content-security-policy': CONTENT_SECURITY_POLICY,
-    'x-content-type-options': 'nosniff',
-    'referrer-policy': 'no-referrer',
-    'cross-origin-opener-policy': 'same-origin',
-    'cross-origin-resource-policy': 'same-origin',
-    'permissions-policy': 'camera=(), microphone=(), geolocation=()',
-    'cache-control': 'no-store',
-  })
+  reply.headers(securityHeaders)
   if (origin !== undefined && allowedOrigins.includes(origin)) setCorsHeaders(reply, origin)
 }
 
@@ -41,7 +44,7 @@ function setCorsHeaders(reply: FastifyReply, origin: string): void {
     'access-control-allow-origin': origin,
     'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
     'access-control-allow-headers': 'authorization, content-type, sotto-purpose',
-    'access-control-expose-headers': 'retry-after',
+    'access-control-expose-headers': 'retry-after, www-authenticate',
     'access-control-max-age': '600',
     'cross-origin-resource-policy': 'cross-origin',
     vary: 'Origin',
