@@ -1,0 +1,58 @@
+/**
+ * `npm run bench`: the workloads, each beside its reference in the same run, on PostgreSQL and on the embedded database.
+ *
+ * `--quick` looks shortly (≤ 2 minutes) · `--only a,b` runs some · `--on postgres` or `--on embedded` · a run of everything
+ * writes `docs/reference/bench.md`, others print only.
+ */
+
+import { writeFile } from 'node:fs/promises'
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { DatabaseKind } from './lib/ground.ts'
+import { renderSection, type Section } from './lib/report.ts'
+import { measureColdStart } from './workloads/cold-start.ts'
+import { measureDurableSends } from './workloads/durable-sends.ts'
+import { measureSockets } from './workloads/fan-out.ts'
+import { measureLastEntries } from './workloads/last-entries.ts'
+import { settingOf } from './workloads/setting.ts'
+
+const page = fileURLToPath(new URL('../docs/reference/bench.md', import.meta.url))
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, on: { type: 'string' } },
+})
+const only = values.only?.split(',')
+const isWanted = (...names: readonly string[]) => only === undefined || names.some((name) => only.includes(name))
+const kinds: readonly DatabaseKind[] = values.on === undefined ? ['postgres', 'embedded'] : [values.on as DatabaseKind]
+
+const begin = performance.now()
+const loadBefore = loadavg()[0]!
+const sections: Section[] = []
+for (const kind of kinds) {
+  const setting = settingOf(kind, values.quick)
+  if (isWanted('a', 'c')) sections.push(...(await measureDurableSends(setting)))
+  if (isWanted('b', 'd'))
+    sections.push(...(await measureSockets(setting, { fanOut: isWanted('b'), idle: isWanted('d') })))
+  if (isWanted('e')) sections.push(...(await measureLastEntries(setting)))
+}
+if (isWanted('f')) sections.push(...(await measureColdStart(values.quick)))
+
+const minutes = ((performance.now() - begin) / 60_000).toFixed(1)
+const text = [
+  '# Benchmarks',
+  '',
+  '<!-- Made by `npm run bench`. Do not edit. -->',
+  '',
+  `What one machine does, and how near that is to what it could do: every figure stands beside a reference that ran in the same minutes, passes interleaved, medians told. **Read the ratios**; absolute figures are those of this machine at that hour.`,
+  '',
+  `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}; load generator, server, reference and PostgreSQL share them. Other work on the machine when the run began: load ${loadBefore.toFixed(1)}. Took ${minutes} minutes, ${new Date().toISOString().slice(0, 10)}.`,
+  '',
+  'Goals: (a) at least 0.5 of the bare SQL at 64 and 256 in flight on PostgreSQL; (b) at least 0.6 of bare `ws` with the same coalescing; (d) at most 12 kB more than bare.',
+  '',
+  ...sections.toSorted((one, other) => (one.title < other.title ? -1 : 1)).map(renderSection),
+].join('\n')
+
+if (only === undefined && values.on === undefined && !values.quick) await writeFile(page, text)
+else process.stdout.write(`\n${text}`)
+process.stdout.write(`\n${minutes} minutes\n`)

@@ -1,0 +1,271 @@
+/** Workloads a, c and the stages: durable sends beside the bare SQL of group commit. */
+
+import { openGround, type Ground } from '../lib/ground.ts'
+import { fixed, median, medianPass, medianRatio, ratio, whole, type Percentiles } from '../lib/numbers.ts'
+import type { Section, Table } from '../lib/report.ts'
+import { startPeer, type Peer } from '../lib/rpc.ts'
+import { spendOf, stageNames } from '../lib/stages.ts'
+import type { LoadCalls, SenderPlan } from '../load-process.ts'
+import type { ServerCalls } from '../server-process.ts'
+import type { BareSqlCalls } from '../sql-process.ts'
+import { databaseNames, type Setting } from './setting.ts'
+
+const PAIRS = 64
+const ROOMS = 8
+const ROOM_MEMBERS = 8
+const PEOPLE = PAIRS * 2
+const IN_FLIGHT = [1, 64, 256] as const
+
+interface Bed {
+  readonly ground: Ground
+  readonly server: Peer<ServerCalls>
+  readonly load: Peer<LoadCalls>
+  readonly sql: Peer<BareSqlCalls>
+  readonly url: string
+  readonly pairs: readonly string[]
+  readonly rooms: readonly string[]
+}
+
+interface Pass extends Percentiles {
+  readonly perSecond: number
+  /** Per message: the server's main thread, its other threads, PostgreSQL, the load generator. */
+  readonly cpuUs: { readonly main: number; readonly others: number; readonly database: number; readonly load: number }
+}
+
+interface Shape {
+  readonly name: string
+  senders(bed: Bed, inFlight: number): readonly SenderPlan[]
+  readonly conversations: number
+}
+
+/** `inFlight` messages over as many senders as there are, evenly. */
+function spread(slots: readonly Omit<SenderPlan, 'inFlight'>[], inFlight: number): readonly SenderPlan[] {
+  const used = slots.slice(0, inFlight)
+  return used.map((slot, index) => ({
+    ...slot,
+    inFlight: Math.floor(inFlight / used.length) + (index < inFlight % used.length ? 1 : 0),
+  }))
+}
+
+const oneSender: Shape = {
+  name: 'one sender per conversation',
+  conversations: PAIRS,
+  senders: ({ pairs }, inFlight) =>
+    spread(
+      pairs.map((conversationId, index) => ({ device: 2 * index, conversationId })),
+      inFlight,
+    ),
+}
+const severalSenders: Shape = {
+  name: `${ROOM_MEMBERS} senders per conversation`,
+  conversations: ROOMS,
+  senders: ({ rooms }, inFlight) =>
+    spread(
+      Array.from({ length: ROOMS * ROOM_MEMBERS }, (_, index) => ({
+        device: index,
+        conversationId: rooms[index % ROOMS]!,
+      })),
+      inFlight,
+    ),
+}
+
+export async function measureDurableSends(setting: Setting): Promise<readonly Section[]> {
+  await using ground = await openGround(setting.kind)
+  await using server = startPeer<ServerCalls>('server-process.ts')
+  await using sql = startPeer<BareSqlCalls>('sql-process.ts')
+  await using load = startPeer<LoadCalls>('load-process.ts')
+  const { url } = await server.call('start', { env: await ground.place('server') })
+  const sizes = await sql.call('start', { env: await ground.place('reference'), people: PEOPLE, conversations: PAIRS })
+  await server.call('makeClinic', { people: PEOPLE })
+  const pairs = await server.call('makeConversations', {
+    memberships: Array.from({ length: PAIRS }, (_, index) => [2 * index, 2 * index + 1]),
+  })
+  const rooms = await server.call('makeConversations', {
+    memberships: Array.from({ length: ROOMS }, (_, room) =>
+      Array.from({ length: ROOM_MEMBERS }, (_, member) => member * ROOMS + room),
+    ),
+  })
+  const bed: Bed = { ground, server, load, sql, url, pairs, rooms }
+  await connectAll(bed, false)
+  const tables: Table[] = []
+  for (const shape of [oneSender, severalSenders]) tables.push(await compareSends(setting, bed, shape))
+  const stages = await measureStages(setting, bed)
+
+  await load.call('disconnect', undefined)
+  await connectAll(bed, true)
+  const delivering = await compareSends(
+    setting,
+    bed,
+    oneSender,
+    'both members live: each message is also delivered to two devices',
+  )
+  const latency = await measureLatency(setting, bed)
+  await server.call('stop', undefined)
+  await sql.call('stop', undefined)
+  const name = databaseNames[setting.kind]
+  return [
+    {
+      title: `a · Durable sends, ${name}`,
+      about:
+        `From the socket command to its acknowledgement after the commit; bodies of 200 bytes (${sizes.body} bytes sealed, the audit event ${sizes.audit}). ` +
+        'Beside: the same statements in batches by the same rule on a database of its own, with random bytes for what is sealed or hashed.',
+      tables: [...tables, delivering],
+    },
+    latency,
+    stages,
+  ]
+}
+
+async function connectAll({ server, load, url }: Bed, isLive: boolean): Promise<void> {
+  const tickets = await server.call('tickets', { people: Array.from({ length: PEOPLE }, (_, index) => index) })
+  await load.call('connect', { url, tickets, isLive })
+}
+
+async function sendPass(
+  setting: Setting,
+  bed: Bed,
+  shape: Shape,
+  inFlight: number,
+): Promise<Pass & { delivered: number }> {
+  const { warmUpMs, ms } = setting
+  const before = await bed.server.call('figures', undefined)
+  const databaseBefore = bed.ground.databaseCpuUs()
+  const sent = await bed.load.call('send', { senders: shape.senders(bed, inFlight), warmUpMs, ms })
+  const after = await bed.server.call('figures', undefined)
+  // The figures of the server include the warm-up, so they are divided by all the messages of the call.
+  const all = (sent.acknowledged / ms) * (ms + warmUpMs)
+  const main = after.mainUs - before.mainUs
+  return {
+    ...sent,
+    perSecond: sent.acknowledged / sent.seconds,
+    delivered: sent.delivered / sent.seconds,
+    cpuUs: {
+      main: main / all,
+      others: (after.cpuUs - before.cpuUs - main) / all,
+      database: (bed.ground.databaseCpuUs() - databaseBefore) / all,
+      load: sent.cpuUs / sent.acknowledged,
+    },
+  }
+}
+
+async function compareSends(setting: Setting, bed: Bed, shape: Shape, caption: string = shape.name): Promise<Table> {
+  const { warmUpMs, ms, passes } = setting
+  const rows: string[][] = []
+  for (const inFlight of IN_FLIGHT) {
+    const ours = []
+    const bare = []
+    for (let pass = 0; pass < passes; pass++) {
+      bare.push(await bed.sql.call('run', { inFlight, conversations: shape.conversations, warmUpMs, ms }))
+      ours.push(await sendPass(setting, bed, shape, inFlight))
+    }
+    const our = medianPass(ours, (pass) => pass.perSecond)
+    const reference = medianPass(bare, (pass) => pass.acknowledged / pass.seconds)
+    const part = medianRatio(
+      ours.map((pass) => pass.perSecond),
+      bare.map((pass) => pass.acknowledged / pass.seconds),
+    )
+    const { main, others, database } = our.cpuUs
+    rows.push([
+      String(inFlight),
+      whole(our.perSecond),
+      [our.p50, our.p95, our.p99].map((value) => fixed(value)).join(' / '),
+      whole(reference.acknowledged / reference.seconds),
+      [reference.p50, reference.p95, reference.p99].map((value) => fixed(value)).join(' / '),
+      ratio(part),
+      `${fixed(main, 0)} + ${fixed(others + database, 0)}`,
+      fixed(reference.cpuUs / reference.acknowledged, 0),
+      whole(our.delivered),
+    ])
+    process.stdout.write(`  ${setting.kind}, ${caption}, ${inFlight} in flight: ${rows.at(-1)!.slice(1).join(' | ')}\n`)
+  }
+  return {
+    caption: `${caption[0]!.toUpperCase()}${caption.slice(1)}:`,
+    head: [
+      'in flight',
+      'messages/s',
+      'p50 / p95 / p99 ms',
+      'bare SQL/s',
+      'its p50 / p95 / p99 ms',
+      'ratio',
+      'CPU µs/message: main thread + database and others',
+      'bare: client CPU µs',
+      'deliveries/s',
+    ],
+    rows,
+  }
+}
+
+async function measureLatency(setting: Setting, bed: Bed): Promise<Section> {
+  const rows: string[][] = []
+  const tops = []
+  for (let pass = 0; pass < setting.passes; pass++) tops.push((await sendPass(setting, bed, oneSender, 256)).perSecond)
+  const perSecond = median(tops) / 2
+  const passes = []
+  for (let pass = 0; pass < setting.passes; pass++) {
+    passes.push(
+      await bed.load.call('sendAtRate', {
+        senders: oneSender.senders(bed, PAIRS),
+        perSecond,
+        warmUpMs: setting.warmUpMs,
+        ms: setting.ms * 2,
+      }),
+    )
+  }
+  const typical = medianPass(passes, (pass) => pass.p99)
+  rows.push([
+    whole(perSecond),
+    whole(typical.arrived / typical.seconds),
+    ...[typical.p50, typical.p95, typical.p99].map((value) => fixed(value)),
+  ])
+  process.stdout.write(`  ${setting.kind}, end to end: ${rows[0]!.join(' | ')}\n`)
+  return {
+    title: `c · End to end at half of the maximum, ${databaseNames[setting.kind]}`,
+    about:
+      'From the instant at which a message was due to its frame at both members, at half of the rate of 256 in flight.',
+    tables: [{ head: ['offered/s', 'arrived/s', 'p50 ms', 'p95 ms', 'p99 ms'], rows }],
+  }
+}
+
+const FUNCTIONS_SHOWN = 25
+
+async function measureStages(setting: Setting, bed: Bed): Promise<Section> {
+  const inFlight = 64
+  await bed.server.call('startProfile', undefined)
+  const before = await bed.server.call('figures', undefined)
+  const databaseBefore = bed.ground.databaseCpuUs()
+  const ms = setting.ms * 2
+  const sent = await bed.load.call('send', { senders: oneSender.senders(bed, inFlight), warmUpMs: 0, ms })
+  const database = bed.ground.databaseCpuUs() - databaseBefore
+  const after = await bed.server.call('figures', undefined)
+  const spent = spendOf(await bed.server.call('stopProfile', undefined))
+  const count = sent.acknowledged
+  const each = (us: number) => fixed(us / count)
+  const main = after.mainUs - before.mainUs
+  const rows = stageNames
+    .filter((stage) => stage !== 'idle')
+    .map((stage) => [stage, each(spent.stages.get(stage) ?? 0)])
+    .toSorted((a, b) => Number(b[1]) - Number(a[1]))
+  rows.push(
+    ['**main thread, by its own clock**', each(main)],
+    ['other threads of the server', each(after.cpuUs - before.cpuUs - main)],
+    ['processes of PostgreSQL', each(database)],
+    ['main thread idle: waiting for SQL or load', each(spent.stages.get('idle') ?? 0)],
+  )
+  const functions = spent.functions
+    .filter(({ name }) => name !== '(idle)')
+    .slice(0, FUNCTIONS_SHOWN)
+    .map(({ name, place, us }) => [each(us), `\`${name}\``, place])
+  for (const row of rows) process.stdout.write(`    ${row.join(': ')}\n`)
+  return {
+    title: `Where the time goes, ${databaseNames[setting.kind]}`,
+    about: `CPU microseconds per message by stage, ${inFlight} in flight, ${whole(count / sent.seconds)} messages/s under the profiler (which costs some). A stage is found by the nearest function that is ours (\`bench/lib/stages.ts\`).`,
+    tables: [
+      { head: ['stage', 'µs/message'], rows },
+      {
+        caption: `The ${FUNCTIONS_SHOWN} most expensive functions:`,
+        head: ['µs/message', 'function', 'place'],
+        rows: functions,
+      },
+    ],
+  }
+}
