@@ -38,9 +38,9 @@ export function AuditScreen() {
       <AuditForm key={filter.resourceId} filter={filter} users={users.value ?? []} onSearch={search} />
       <LoadProblem loaded={users} />
       <LoadProblem loaded={loaded} />
-      <p role="status" className="audit-count">
+      <output className="audit-count">
         {loaded.isLoading ? t('audit.loading') : t('audit.found', { count: loaded.value?.items.length ?? 0 })}
-      </p>
+      </output>
       <AuditTable
         events={loaded.value?.items ?? []}
         isBusy={loaded.isLoading}

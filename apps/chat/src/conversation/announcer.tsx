@@ -1,5 +1,5 @@
 import { systemClock, type EntryItem, type TimelineItem } from '@sotto/sdk'
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useEffectEvent, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { useNameOf } from '../session/names.ts'
 import { contentOf } from './entry-text.ts'
@@ -22,29 +22,29 @@ export function Announcer({ items, isReady }: AnnouncerProps) {
   const spokenSeq = useRef<number | null>(null)
   const lastSeq = items.findLast((item) => item.type === 'entry')?.entry.seq ?? null
 
+  const announce = useEffectEvent((after: number) => {
+    const news = items.filter((item) => item.type === 'entry').filter((item) => isNews(item, after))
+    const [only] = news
+    if (only === undefined) return
+    if (news.length > 1) return setText(t('announce.several', { count: news.length }))
+    const content = contentOf(t, only.entry, nameOf)
+    const words = content.type === 'text' || content.type === 'system' ? content.text : t(`message.${content.type}`)
+    setText(t('announce.one', { name: nameOf(only.entry.sender.userId), text: words.slice(0, SPOKEN_CHARACTERS) }))
+  })
+
   useEffect(() => {
-    if (lastSeq === null) return
-    if (spokenSeq.current === null || !isReady) {
+    const after = spokenSeq.current
+    if (lastSeq === null || after === lastSeq) return
+    if (after === null || !isReady) {
       spokenSeq.current = lastSeq
       return
     }
-    const after = spokenSeq.current
-    if (lastSeq <= after) return
+    // A newer message begins the wait anew.
     return systemClock.setTimer(TOGETHER_MS, () => {
       spokenSeq.current = lastSeq
-      setText(announce(items.filter((item) => item.type === 'entry').filter((item) => isNews(item, after))))
+      announce(after)
     })
-    // A newer message begins the wait anew; names that arrive late do not.
   }, [lastSeq, isReady])
-
-  function announce(news: readonly EntryItem[]): string {
-    const [only] = news
-    if (only === undefined) return ''
-    if (news.length > 1) return t('announce.several', { count: news.length })
-    const content = contentOf(t, only.entry, nameOf)
-    const words = content.type === 'text' || content.type === 'system' ? content.text : t(`message.${content.type}`)
-    return t('announce.one', { name: nameOf(only.entry.sender.userId), text: words.slice(0, SPOKEN_CHARACTERS) })
-  }
 
   return (
     <p className="visually-hidden" role="log" aria-live="polite" aria-atomic="true">

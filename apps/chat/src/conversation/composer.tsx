@@ -1,5 +1,5 @@
 import type { Capability, Conversation, ConversationSummary } from '@sotto/sdk'
-import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
+import { useEffect, useRef, useState, type SubmitEvent, type KeyboardEvent } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { problemText } from '../session/problem-text.ts'
 import { useSession } from '../session/session-context.tsx'
@@ -51,7 +51,7 @@ function ComposerForm({ conversation }: { readonly conversation: Conversation })
     }
   }
 
-  function submit(event: FormEvent): void {
+  function submit(event: SubmitEvent): void {
     event.preventDefault()
     void send()
   }

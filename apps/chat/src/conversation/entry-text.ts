@@ -48,10 +48,10 @@ function systemText(t: Translate, payload: Payload, who: string, nameOf: NameOf)
   }
 }
 
-/** The line that stands for an entry in the list of conversations. */
-export function previewOf(t: Translate, entry: Entry, nameOf: NameOf): string {
+/** The line that stands for an entry in the list of conversations. @param who  names the sender where that is needed */
+export function previewOf(t: Translate, entry: Entry, nameOf: NameOf, who: string | null): string {
   const content = contentOf(t, entry, nameOf)
   if (content.type === 'system') return content.text
   const text = content.type === 'text' ? content.text.slice(0, 200) : t(`message.${content.type}`)
-  return t('list.preview', { who: nameOf(entry.sender.userId), text })
+  return who === null ? text : t('list.preview', { who, text })
 }

@@ -1,8 +1,7 @@
 import type { Conversation, PendingItem } from '@sotto/sdk'
 import { useLanguage } from '../i18n/language.tsx'
-import { useLive } from '../platform/use-live.ts'
 import { problemText } from '../session/problem-text.ts'
-import { useSession } from '../session/session-context.tsx'
+import { useConnection } from '../session/use-connection.ts'
 
 export interface PendingProblemProps {
   readonly item: PendingItem
@@ -12,10 +11,9 @@ export interface PendingProblemProps {
 /** Why a message has not been sent, and what can be done about it. */
 export function PendingProblem({ item, conversation }: PendingProblemProps) {
   const { t } = useLanguage()
-  const { sotto } = useSession()
-  const isOnline = useLive(sotto.connection).status === 'online'
+  const isOnline = useConnection().status === 'online'
   const { state, problem, key } = item
-  if (state === 'sent' || state === 'sending' || (state === 'waiting' && isOnline && problem === null)) return null
+  if (state === 'sent' || (state !== 'failed' && isOnline && problem === null)) return null
   return (
     <div className={state === 'failed' ? 'pending pending-failed' : 'pending'}>
       <p>{problem === null ? t('pending.waits') : problemText(t, problem)}</p>
@@ -25,13 +23,15 @@ export function PendingProblem({ item, conversation }: PendingProblemProps) {
             {t('action.tryAgain')}
           </button>
         ) : null}
-        <button
-          type="button"
-          className="button button-small"
-          onClick={() => void conversation.discard(key).catch(() => {})}
-        >
-          {t('action.discard')}
-        </button>
+        {state === 'sending' ? null : (
+          <button
+            type="button"
+            className="button button-small"
+            onClick={() => void conversation.discard(key).catch(() => {})}
+          >
+            {t('action.discard')}
+          </button>
+        )}
       </div>
     </div>
   )

@@ -41,7 +41,7 @@ export function PeoplePanel({ conversation, summary, snapshot }: PeoplePanelProp
         </button>
       </div>
       {members === null ? (
-        <p role="status">{t('people.loading')}</p>
+        <output>{t('people.loading')}</output>
       ) : (
         <ul className="people">
           {members.map((member) => (

@@ -45,7 +45,7 @@ function NoteView({ item }: { readonly item: EntryItem }) {
   const text = content.type === 'system' || content.type === 'text' ? content.text : t(`message.${content.type}`)
   return (
     <li className="note-line">
-      {text} <time dateTime={item.entry.at}>{formatTime(item.entry.at)}</time>
+      {text} · <time dateTime={item.entry.at}>{formatTime(item.entry.at)}</time>
     </li>
   )
 }

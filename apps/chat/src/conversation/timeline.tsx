@@ -1,5 +1,5 @@
 import type { Conversation, ConversationSnapshot } from '@sotto/sdk'
-import { useCallback, useMemo, useState } from 'react'
+import { useCallback, useMemo, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { usePageVisible } from '../platform/use-page-visible.ts'
 import { problemText } from '../session/problem-text.ts'
@@ -25,18 +25,19 @@ export function Timeline({ conversation, snapshot }: TimelineProps) {
   const onNearTop = useCallback(() => {
     if (mayLoad) conversation.loadOlder()
   }, [conversation, mayLoad])
-  const scroll = useTimelineScroll({ rows, onNearTop, onAtEnd: setAtEnd })
+  const box = useRef<HTMLElement>(null)
+  const scroll = useTimelineScroll({ ref: box, rows, onNearTop, onAtEnd: setAtEnd })
   const isGroup = snapshot.summary?.kind === 'group'
   return (
     <div className="timeline-place">
-      <div
+      <section
         className="timeline"
-        ref={scroll.ref}
+        ref={box}
         onScroll={scroll.onScroll}
-        role="region"
         aria-label={t('timeline.label')}
         aria-busy={snapshot.catchingUp}
         // A region that scrolls takes the focus, so that the arrow keys scroll it (WCAG 2.1.1).
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
       >
         {hasOlder ? (
@@ -53,7 +54,7 @@ export function Timeline({ conversation, snapshot }: TimelineProps) {
             <TimelineRowView key={row.key} row={row} conversation={conversation} isGroup={isGroup} />
           ))}
         </ol>
-      </div>
+      </section>
       {isAtEnd || rows.length === 0 ? null : (
         <button type="button" className="button jump" onClick={scroll.jumpToEnd}>
           <DownIcon />

@@ -7,32 +7,31 @@ const END_PX = 64
 const TOP_PX = 240
 
 export interface TimelineScroll {
-  readonly ref: RefObject<HTMLDivElement | null>
   readonly onScroll: () => void
   readonly jumpToEnd: () => void
 }
 
 export interface TimelineScrollOptions {
+  readonly ref: RefObject<HTMLElement | null>
   readonly rows: readonly TimelineRow[]
   readonly onNearTop: () => void
   readonly onAtEnd: (isAtEnd: boolean) => void
 }
 
 /** Keeps the place: at the end while the user is there, and still when older messages come in above. */
-export function useTimelineScroll({ rows, onNearTop, onAtEnd }: TimelineScrollOptions): TimelineScroll {
-  const ref = useRef<HTMLDivElement>(null)
+export function useTimelineScroll({ ref, rows, onNearTop, onAtEnd }: TimelineScrollOptions): TimelineScroll {
   const place = useRef({ isOpened: false, isAtEnd: true, height: 0, topKey: '', lastKey: '' })
 
   const jumpToEnd = useCallback(() => {
     if (ref.current !== null) ref.current.scrollTop = ref.current.scrollHeight
-  }, [])
+  }, [ref])
 
   const look = useCallback(() => {
     const box = ref.current
     if (box === null || !place.current.isOpened) return
     place.current.isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < END_PX
     onAtEnd(place.current.isAtEnd)
-  }, [onAtEnd])
+  }, [ref, onAtEnd])
 
   useLayoutEffect(() => {
     const box = ref.current
@@ -51,7 +50,7 @@ export function useTimelineScroll({ rows, onNearTop, onAtEnd }: TimelineScrollOp
       lastKey: last?.key ?? '',
     }
     look()
-  }, [rows, jumpToEnd, look])
+  }, [ref, rows, jumpToEnd, look])
 
   // A keyboard that opens, or a composer that grows, leaves less room for the timeline.
   useEffect(() => {
@@ -62,14 +61,14 @@ export function useTimelineScroll({ rows, onNearTop, onAtEnd }: TimelineScrollOp
     })
     observer.observe(box)
     return () => observer.disconnect()
-  }, [jumpToEnd])
+  }, [ref, jumpToEnd])
 
   const onScroll = useCallback(() => {
     look()
     if (ref.current !== null && ref.current.scrollTop < TOP_PX) onNearTop()
-  }, [look, onNearTop])
+  }, [ref, look, onNearTop])
 
-  return { ref, onScroll, jumpToEnd }
+  return { onScroll, jumpToEnd }
 }
 
 /** A conversation opens where the user stopped reading, or at its end. */

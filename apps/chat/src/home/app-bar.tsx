@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { useEffect, useEffectEvent, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { currentRoute, renderRoute, type Route } from '../platform/route.ts'
 import { useLive } from '../platform/use-live.ts'
@@ -11,8 +11,12 @@ import { mayReadAudit } from './may.ts'
 export function AppBar() {
   const { t } = useLanguage()
   const { session } = useSession()
-  const { page } = useLive(currentRoute)
-  const [isOpen, setOpen] = useState(false)
+  const route = useLive(currentRoute)
+  const { page } = route
+  /** Where the menu was opened: going elsewhere closes it. */
+  const [openAt, setOpenAt] = useState<Route | null>(null)
+  const isOpen = openAt === route
+  useEscape(isOpen, () => setOpenAt(null))
   return (
     <header className="app-bar">
       <a className="brand" href={renderRoute({ page: 'conversations' })}>
@@ -23,17 +27,13 @@ export function AppBar() {
         className="button button-icon menu-button"
         aria-expanded={isOpen}
         aria-controls="app-menu"
-        onClick={() => setOpen(!isOpen)}
+        onClick={() => setOpenAt(isOpen ? null : route)}
       >
         <MenuIcon />
         <span className="visually-hidden">{t('menu.label')}</span>
       </button>
-      <div
-        id="app-menu"
-        className={isOpen ? 'app-menu app-menu-open' : 'app-menu'}
-        onKeyDown={(event) => event.key === 'Escape' && setOpen(false)}
-      >
-        <nav aria-label={t('menu.label')} onClick={() => setOpen(false)}>
+      <div id="app-menu" className={isOpen ? 'app-menu app-menu-open' : 'app-menu'}>
+        <nav aria-label={t('menu.label')}>
           <ul className="app-nav">
             <NavItem page="conversations" isCurrent={page !== 'audit' && page !== 'devices'} />
             {mayReadAudit(session.user.role) ? <NavItem page="audit" isCurrent={page === 'audit'} /> : null}
@@ -49,6 +49,18 @@ export function AppBar() {
       </div>
     </header>
   )
+}
+
+function useEscape(isActive: boolean, run: () => void): void {
+  const onEscape = useEffectEvent(run)
+  useEffect(() => {
+    if (!isActive) return
+    const listener = (event: KeyboardEvent): void => {
+      if (event.key === 'Escape') onEscape()
+    }
+    addEventListener('keydown', listener)
+    return () => removeEventListener('keydown', listener)
+  }, [isActive])
 }
 
 type NavPage = Extract<Route['page'], 'conversations' | 'audit' | 'devices'>

@@ -1,25 +1,24 @@
 import type { ConnectionSnapshot } from '@sotto/sdk'
 import { useLanguage } from '../i18n/language.tsx'
 import type { MessageKey, Translate } from '../i18n/translator.ts'
-import { useLive } from '../platform/use-live.ts'
 import { problemText } from '../session/problem-text.ts'
 import { useSession } from '../session/session-context.tsx'
+import { useConnection } from '../session/use-connection.ts'
 
 /** How the connection is, when that matters. Nothing is shown while all is well. */
 export function ConnectionBanner() {
   const { t } = useLanguage()
-  const { sotto } = useSession()
-  const connection = useLive(sotto.connection)
+  const connection = useConnection()
   const text = bannerText(t, connection)
   return (
-    <div className="banner-place" role="status">
+    <output>
       {text === null ? null : (
-        <div className={connection.status === 'ended' ? 'banner banner-danger' : 'banner'}>
+        <span className={connection.status === 'ended' ? 'banner banner-danger' : 'banner'}>
           <span>{text}</span>
           <BannerAction connection={connection} />
-        </div>
+        </span>
       )}
-    </div>
+    </output>
   )
 }
 

@@ -42,9 +42,7 @@ function ListSkeleton() {
   const { t } = useLanguage()
   return (
     <div className="skeletons">
-      <p className="visually-hidden" role="status">
-        {t('list.loading')}
-      </p>
+      <output className="visually-hidden">{t('list.loading')}</output>
       <span className="skeleton" />
       <span className="skeleton" />
       <span className="skeleton" />

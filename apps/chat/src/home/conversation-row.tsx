@@ -57,6 +57,7 @@ export const ConversationRow = memo(function ConversationRow({ item, isOpen }: C
 
 function RowPreview({ item }: { readonly item: ConversationListItem }) {
   const { t } = useLanguage()
+  const { session } = useSession()
   const nameOf = useNameOf()
   const { summary, typing, failed, waiting } = item
   if (failed > 0) return <span className="text-danger">{t('list.failed', { count: failed })}</span>
@@ -65,7 +66,10 @@ function RowPreview({ item }: { readonly item: ConversationListItem }) {
   const { lastEntry } = summary
   if (summary.closed) return <>{t('list.closed')}</>
   if (lastEntry === null) return <>{t('list.noMessages')}</>
-  return <bdi>{previewOf(t, lastEntry, nameOf)}</bdi>
+  // In a direct conversation the other one's name stands above already.
+  const { userId } = lastEntry.sender
+  const who = summary.kind === 'group' || userId === session.userId ? nameOf(userId) : null
+  return <bdi>{previewOf(t, lastEntry, nameOf, who)}</bdi>
 }
 
 function shortTime({ t, formatTime, formatDate }: Translator, instant: string): string {

@@ -18,7 +18,7 @@ export function createCell<Value>(initial: Value): Cell<Value> {
     set(next) {
       if (Object.is(next, value)) return
       value = next
-      for (const listener of [...listeners]) listener()
+      for (const listener of listeners) listener()
     },
   }
 }

@@ -28,7 +28,7 @@ export function DevicesScreen() {
     <section className="pane page" aria-label={t('devices.title')}>
       <PageHeading>{t('devices.title')}</PageHeading>
       <p>{t('devices.text')}</p>
-      {loaded.isLoading && loaded.value === undefined ? <p role="status">{t('devices.loading')}</p> : null}
+      {loaded.isLoading && loaded.value === undefined ? <output>{t('devices.loading')}</output> : null}
       <LoadProblem loaded={loaded} />
       <ul className="cards">
         {devices.map((device) => (

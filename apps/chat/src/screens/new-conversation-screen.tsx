@@ -1,5 +1,5 @@
 import type { User } from '@sotto/sdk'
-import { useState, type FormEvent } from 'react'
+import { useState, type SubmitEvent } from 'react'
 import { mayStartConversations } from '../home/may.ts'
 import { useLanguage } from '../i18n/language.tsx'
 import { navigate, renderRoute } from '../platform/route.ts'
@@ -44,7 +44,7 @@ function NewConversationForm() {
   const others = users.value?.filter(({ userId, active }) => active && userId !== session.userId)
   const subject = about ?? (kind === 'direct' ? (findPatient(others, chosen[0])?.userId ?? '') : '')
 
-  function submit(event: FormEvent): void {
+  function submit(event: SubmitEvent): void {
     event.preventDefault()
     void task.run(async () => {
       const conversation = await sotto.conversations.create({

@@ -13,7 +13,7 @@ export function ResumingScreen({
   return (
     <EntryPage>
       <h1>{isUnreachable ? t('resuming.unreachable') : t('resuming.title')}</h1>
-      <p role="status">{isUnreachable ? t('resuming.unreachableText') : t('resuming.text')}</p>
+      <output>{isUnreachable ? t('resuming.unreachableText') : t('resuming.text')}</output>
       {isUnreachable ? (
         <button type="button" className="button button-primary" onClick={onRetry}>
           {t('action.tryNow')}

@@ -1,4 +1,4 @@
-import { useState, type FormEvent } from 'react'
+import { useState, type SubmitEvent } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { parsePastedLink } from '../platform/link-token.ts'
 import { navigate, renderRoute } from '../platform/route.ts'
@@ -47,7 +47,7 @@ function LinkForm({ store, linkToken }: Omit<SignInLinkScreenProps, 'isSignedIn'
   const [isUnequal, setUnequal] = useState(false)
   const task = useTask()
 
-  function submit(event: FormEvent): void {
+  function submit(event: SubmitEvent): void {
     event.preventDefault()
     setUnequal(password !== repeated)
     if (password !== repeated) return task.clear()

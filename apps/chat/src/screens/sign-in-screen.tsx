@@ -1,4 +1,4 @@
-import { useState, type FormEvent } from 'react'
+import { useState, type SubmitEvent } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { renderRoute } from '../platform/route.ts'
 import { problemText } from '../session/problem-text.ts'
@@ -22,12 +22,10 @@ export function SignInScreen({ store, reason, unsent }: SignInScreenProps) {
     <EntryPage>
       <PageHeading>{t('signIn.title')}</PageHeading>
       {reason === 'none' ? null : (
-        <div className="notice" role="status">
-          <div className="notice-body">
-            <p>{reason === 'ended' ? t('signIn.sessionEnded') : t('signIn.signedOut')}</p>
-            {unsent > 0 ? <p>{t('signIn.unsentKept', { count: unsent })}</p> : null}
-          </div>
-        </div>
+        <output className="notice">
+          <span>{reason === 'ended' ? t('signIn.sessionEnded') : t('signIn.signedOut')}</span>
+          {unsent > 0 ? <span>{t('signIn.unsentKept', { count: unsent })}</span> : null}
+        </output>
       )}
       <SignInForm store={store} />
       <p className="entry-footer">
@@ -44,7 +42,7 @@ function SignInForm({ store }: { readonly store: SessionStore }) {
   const [password, setPassword] = useState('')
   const task = useTask()
 
-  function submit(event: FormEvent): void {
+  function submit(event: SubmitEvent): void {
     event.preventDefault()
     void task.run(() => store.signIn({ tenant, login: login.trim(), password }))
   }

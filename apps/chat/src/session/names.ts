@@ -4,6 +4,7 @@ import { useLanguage } from '../i18n/language.tsx'
 import type { Translator } from '../i18n/translator.ts'
 import { useLive } from '../platform/use-live.ts'
 import { useSession } from './session-context.tsx'
+import { useConnection } from './use-connection.ts'
 
 const NAMES_SHOWN = 3
 
@@ -16,9 +17,9 @@ export function useConversationName(summary: ConversationSummary): string {
 
 /** Who is in a conversation, without keeping its log: undefined until it is known. */
 export function useMembers(summary: ConversationSummary): readonly Member[] | undefined {
-  const { sotto, people } = useSession()
+  const { people } = useSession()
   const { conversationId, memberCount } = summary
-  const isOnline = useLive(sotto.connection).status === 'online'
+  const isOnline = useConnection().status === 'online'
   useEffect(() => {
     if (isOnline) people.wantMembers(conversationId, memberCount)
   }, [people, conversationId, memberCount, isOnline])

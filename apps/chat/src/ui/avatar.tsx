@@ -32,9 +32,9 @@ function toneOf(id: string): number {
   return sum % TONES
 }
 
-/** First letters of the first and the last word, titles left out. */
+/** First letters of the first and the last word, titles before the name and after its comma left out. */
 function initialsOf(name: string): string {
-  const words = name.split(/\s+/).filter((word) => /^\p{L}/u.test(word) && !word.endsWith('.'))
+  const words = (name.split(',')[0] ?? '').split(/\s+/).filter((word) => /^\p{L}/u.test(word) && !word.endsWith('.'))
   const letters = [words[0], words.length > 1 ? words.at(-1) : undefined].map((word) => [...(word ?? '')][0] ?? '')
   return letters.join('').toLocaleUpperCase() || '·'
 }

@@ -30,7 +30,7 @@ export function PeoplePicker({ legend, users, chosen, isSingle, onChange }: Peop
     <fieldset className="picker">
       <legend>{legend}</legend>
       <TextField label={t('picker.filter')} type="search" autoComplete="off" value={filter} onValue={setFilter} />
-      {users === undefined ? <p role="status">{t('picker.loading')}</p> : null}
+      {users === undefined ? <output>{t('picker.loading')}</output> : null}
       {users !== undefined && shown.length === 0 ? <p>{t('picker.none')}</p> : null}
       <ul className="picker-list">
         {shown.map(({ userId, displayName, role }) => (

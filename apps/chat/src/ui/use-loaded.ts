@@ -8,21 +8,28 @@ export interface Loaded<Value> {
   readonly reload: () => void
 }
 
+type Load<Value> = (signal: AbortSignal) => Promise<Value>
+
+interface Outcome<Value> {
+  readonly load: Load<Value> | null
+  readonly attempt: number
+  readonly value: Value | undefined
+  readonly error: unknown
+}
+
 /** Loads something when it is shown. `load` must be the same function until something else is to be loaded. */
-export function useLoaded<Value>(load: (signal: AbortSignal) => Promise<Value>): Loaded<Value> {
-  const [state, setState] = useState<Omit<Loaded<Value>, 'reload'>>(loading)
+export function useLoaded<Value>(load: Load<Value>): Loaded<Value> {
   const [attempt, setAttempt] = useState(0)
+  const [outcome, setOutcome] = useState<Outcome<Value>>({ load: null, attempt, value: undefined, error: null })
   useEffect(() => {
     const abort = new AbortController()
-    setState(({ value }) => ({ ...loading, value }))
     load(abort.signal).then(
-      (value) => abort.signal.aborted || setState({ value, error: null, isLoading: false }),
-      (error: unknown) => abort.signal.aborted || setState(({ value }) => ({ value, error, isLoading: false })),
+      (value) => abort.signal.aborted || setOutcome({ load, attempt, value, error: null }),
+      (error: unknown) => abort.signal.aborted || setOutcome(({ value }) => ({ load, attempt, value, error })),
     )
     return () => abort.abort()
   }, [load, attempt])
   const reload = useCallback(() => setAttempt((count) => count + 1), [])
-  return { ...state, reload }
+  const isLoading = outcome.load !== load || outcome.attempt !== attempt
+  return { value: outcome.value, error: isLoading ? null : outcome.error, isLoading, reload }
 }
-
-const loading = { value: undefined, error: null, isLoading: true }
