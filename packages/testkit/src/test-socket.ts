@@ -74,17 +74,22 @@ export async function connectTestSocket(url: string, ticket: string): Promise<Te
     const known = frames.find(isIt)
     if (known !== undefined) return Promise.resolve(known)
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        listeners.delete(listener)
-        reject(new Error(`No ${op} frame came; there were: ${frames.map((frame) => frame.op).join(', ')}`))
-      }, PATIENCE_MS)
-      const listener = (frame: Frame) => {
-        if (!isIt(frame)) return
+      const stop = () => {
         clearTimeout(timer)
         listeners.delete(listener)
+      }
+      const fail = (why: string) => {
+        stop()
+        reject(new Error(`No ${op} frame came (${why}); there were: ${frames.map((frame) => frame.op).join(', ')}`))
+      }
+      const timer = setTimeout(() => fail('patience is over'), PATIENCE_MS)
+      const listener = (frame: Frame) => {
+        if (!isIt(frame)) return
+        stop()
         resolve(frame)
       }
       listeners.add(listener)
+      void closed.then((code) => listeners.has(listener) && fail(`closed with ${code}`))
     })
   }
 
