@@ -26,6 +26,8 @@ export interface ConnectOptions {
    * another one. Rejecting with a `SottoProblem` whose `retry` is `after-reauth` ends the connection; any other error is retried.
    */
   readonly getToken: GetToken
+  /** Ends the session, for `sotto.signOut()`: a `Session` brings its own. Default: asks the server to end the token's. */
+  readonly signOut?: () => Promise<void>
   /** Whose token it is. Without it the server is asked once, before anything that is stored is opened. */
   readonly userId?: string
   /** Where messages wait. Default: IndexedDB in a browser, memory elsewhere (`fileStorage` of `@sotto/sdk/node`). */
@@ -88,10 +90,10 @@ export function connect(options: ConnectOptions): Sotto {
     locks: globalThis.navigator?.locks,
     openChannel: 'BroadcastChannel' in globalThis ? (name) => new BroadcastChannel(name) : undefined,
   })
-  return createSotto(core, options.userId as UserId | undefined)
+  return createSotto(core, options)
 }
 
-function createSotto(core: Core, userId: UserId | undefined): Sotto {
+function createSotto(core: Core, options: ConnectOptions): Sotto {
   const { runtime, api } = core
   const conversations = createConversationList(core)
   const stopWatching = watchDevice(runtime)
@@ -99,7 +101,7 @@ function createSotto(core: Core, userId: UserId | undefined): Sotto {
   const ready = whenReady(core)
   // Who does not await it sees the same in `connection`.
   ready.catch(() => {})
-  void begin(core, userId, closing.signal)
+  void begin(core, options.userId as UserId | undefined, closing.signal)
 
   async function close(): Promise<void> {
     closing.abort()
@@ -120,10 +122,8 @@ function createSotto(core: Core, userId: UserId | undefined): Sotto {
     conversation: (conversationId) => conversations.get(conversationId),
     reconnect: () => runtime.dispatch({ type: 'restart' }),
     async signOut({ clear = true } = {}) {
-      const session = await findSession(api, { timeoutMs: SIGN_OUT_MS }).catch(() => undefined)
-      if (session !== undefined)
-        await api.endSession({ sessionId: session.sessionId }, { timeoutMs: SIGN_OUT_MS }).catch(() => {})
       runtime.dispatch({ type: 'end', reason: 'signed-out' })
+      await (options.signOut ?? (() => endSession(api)))()
       if (clear) await core.clear()
       await close()
     },
@@ -150,6 +150,13 @@ async function begin(core: Core, userId: UserId | undefined, signal: AbortSignal
       await new Promise<void>((resolve) => core.clock.setTimer(delayMs, resolve))
     }
   }
+}
+
+/** Without a network the session ends by itself, when it is idle for long enough. */
+async function endSession(api: Api): Promise<void> {
+  const options = { timeoutMs: SIGN_OUT_MS }
+  const session = await findSession(api, options).catch(() => undefined)
+  if (session !== undefined) await api.endSession({ sessionId: session.sessionId }, options).catch(() => {})
 }
 
 async function findSession(

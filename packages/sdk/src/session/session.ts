@@ -31,7 +31,7 @@ export interface Session extends AsyncDisposable {
   readonly ended: SottoProblem | null
   /** Calls `listener` when the session ends: signed out, here or in another tab, expired, or revoked. */
   onEnded(listener: () => void): () => void
-  /** Ends the session on the server, here and in the other tabs. What is stored is cleared by `sotto.signOut()`. */
+  /** Ends the session on the server, here and in the other tabs. `sotto.signOut()` does it, and clears the device too. */
   signOut(): Promise<void>
   /** Forgets the tokens and leaves the session as it is on the server. */
   close(): void
@@ -87,6 +87,12 @@ export async function createSession(deps: SessionDeps, signedIn: SignedIn): Prom
     else end(sdkProblem('sdk/signed-out'))
   }
 
+  /** The other tabs have the same cookie: what ended for one, by the server's word or the user's, has ended for all. */
+  function endForAll(problem: SottoProblem): void {
+    tell({ type: 'signed-out' })
+    end(problem)
+  }
+
   function end(problem: SottoProblem): void {
     if (ended !== null) return
     ended = problem
@@ -121,7 +127,7 @@ export async function createSession(deps: SessionDeps, signedIn: SignedIn): Prom
         await adopt(await api.refreshSession({ ...body, refreshTokenIn: deps.refreshTokenIn }))
       } catch (error) {
         const problem = toProblem(error)
-        if (problem.retry === 'after-reauth') end(problem)
+        if (problem.retry === 'after-reauth') endForAll(problem)
         throw problem
       }
     }
@@ -151,8 +157,7 @@ export async function createSession(deps: SessionDeps, signedIn: SignedIn): Prom
     async signOut() {
       if (ended !== null) return
       await api.endSession({ sessionId: session.sessionId }, { timeoutMs: 5_000 }).catch(() => {})
-      tell({ type: 'signed-out' })
-      end(sdkProblem('sdk/signed-out'))
+      endForAll(sdkProblem('sdk/signed-out'))
     },
     close: () => end(sdkProblem('sdk/closed')),
     [Symbol.asyncDispose]: async () => self.close(),
