@@ -67,7 +67,9 @@ export function createAccess(deps: AccessDeps) {
         deps.facts.findMembershipFacts(tx, ctx, conversationId),
       ])
       if (membership === undefined) throw problem('access/not-found', { trueReason: 'no-such-conversation' })
-      if (membership.memberRole === undefined) throw problem('access/not-found', { trueReason: 'not-a-member' })
+      const { subjectUserId } = membership
+      if (membership.memberRole === undefined)
+        throw problem('access/not-found', { trueReason: 'not-a-member', subjectUserId })
       if (!conversationActions[action](session, membership)) throw refusal(action, membership)
       return { grant: mint(deps, ctx, action, conversationId), session, membership }
     },
@@ -80,8 +82,9 @@ export function createAccess(deps: AccessDeps) {
 export type Access = ReturnType<typeof createAccess>
 
 function refusal(action: ConversationAction, membership: MembershipFacts) {
-  const needsOpen: readonly ConversationAction[] = ['message.send', 'member.add', 'typing.signal']
-  return membership.closed && needsOpen.includes(action) ? problem('conversations/closed') : problem('access/denied')
+  const { closed, subjectUserId } = membership
+  const needsOpen: readonly ConversationAction[] = ['member.add', 'typing.signal']
+  return problem(closed && needsOpen.includes(action) ? 'conversations/closed' : 'access/denied', { subjectUserId })
 }
 
 function mint<A extends Action, R extends string>(

@@ -3,6 +3,7 @@ export { createAccess, GRANT_LIFE_MS, type Access, type ConversationDecision } f
 export type { FactSources, MembershipFacts, SessionFacts } from './facts.ts'
 export {
   listCapabilities,
+  mayManage,
   POLICY_VERSION,
   type ConversationAction,
   type DirectoryAction,

@@ -29,19 +29,27 @@ export function createKeptDecisions(deps: {
   readonly clock: Clock
 }): KeptDecisions {
   const kept = createBoundedMap<ConversationDecision<ConversationAction>>(KEPT_MAX)
+  /** A decision that was being made while something was forgotten may rest on what is no longer so: it is used, not kept. */
+  let forgets = 0
   return {
     async authorizeConversation(ctx, action, conversationId) {
       const key = `${ctx.sessionId}/${conversationId}/${action}`
       const known = kept.get(key) as ConversationDecision<typeof action> | undefined
       if (known && deps.clock.now() < known.grant.expiresAt) return known
+      const forgetsBefore = forgets
       const decision = await deps.db.withTx(scopeOf(ctx), (tx) =>
         deps.access.authorizeConversation(tx, ctx, action, conversationId),
       )
-      kept.set(key, decision)
+      if (forgets === forgetsBefore) kept.set(key, decision)
       return decision
     },
-    forgetConversation: (conversationId) =>
-      kept.deleteWhere((decision) => decision.membership.conversationId === conversationId),
-    forgetSessions: (sessionIds) => kept.deleteWhere((decision) => sessionIds.includes(decision.session.sessionId)),
+    forgetConversation(conversationId) {
+      forgets++
+      kept.deleteWhere((decision) => decision.membership.conversationId === conversationId)
+    },
+    forgetSessions(sessionIds) {
+      forgets++
+      kept.deleteWhere((decision) => sessionIds.includes(decision.session.sessionId))
+    },
   }
 }

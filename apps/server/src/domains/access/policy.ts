@@ -21,7 +21,7 @@ const staff: readonly Role[] = ['administrator', 'compliance-officer', 'clinicia
 type ConversationRule = (session: SessionFacts, membership: MembershipFacts) => boolean
 
 const member: ConversationRule = () => true
-const caring: ConversationRule = (session) => session.role === 'clinician' || session.role === 'service'
+const caring: ConversationRule = (session) => mayManage(session.role)
 const open: ConversationRule = (_session, { closed }) => !closed
 const manager: ConversationRule = (_session, { memberRole }) => memberRole === 'manager'
 const group: ConversationRule = (_session, { kind }) => kind === 'group'
@@ -29,6 +29,11 @@ const all =
   (...rules: readonly ConversationRule[]): ConversationRule =>
   (session, membership) =>
     rules.every((rule) => rule(session, membership))
+
+/** Whom managing a conversation is any use to: the rules of a manager's acts ask for these roles, too. */
+export function mayManage(role: Role): boolean {
+  return role === 'clinician' || role === 'service'
+}
 
 /** On the tenant as a whole, or on the caller's own things: the role decides. */
 export const tenantActions = {
@@ -64,7 +69,8 @@ export const conversationActions = {
   'conversation.get': member,
   'conversation.update': all(manager, caring),
   'entry.list': member,
-  'message.send': open,
+  // Whether it is open is decided where the message is appended, after repeats of what was sent in time were recognised.
+  'message.send': member,
   'member.list': member,
   'member.add': all(manager, caring, group, open),
   'member.remove': all(manager, caring, group),
@@ -89,7 +95,10 @@ export type ResourceOf<A extends Action> = A extends ConversationAction
 /** What the caller may do in a conversation: the same rules that will be asked when it is tried. */
 export function listCapabilities(session: SessionFacts, membership: MembershipFacts): readonly Capability[] {
   if (membership.memberRole === undefined) return []
-  return capabilitySchema.options.filter((capability) =>
-    capability === 'member.leave' ? membership.kind === 'group' : conversationActions[capability](session, membership),
-  )
+  const rules: Readonly<Record<Capability, ConversationRule>> = {
+    ...conversationActions,
+    'message.send': open,
+    'member.leave': group,
+  }
+  return capabilitySchema.options.filter((capability) => rules[capability](session, membership))
 }

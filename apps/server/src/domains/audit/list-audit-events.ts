@@ -8,7 +8,7 @@ import { Problem, problem } from '../../platform/problem/problem.ts'
 import { instant, toRfc3339 } from '../../platform/time/clock.ts'
 import type { Access } from '../access/index.ts'
 import { listAuditRows, type AuditFilter, type StoredAuditEvent } from './audit-store.ts'
-import { openAuditEvent } from './open-audit-event.ts'
+import { AuditEventBroken, openAuditEvent } from './open-audit-event.ts'
 import { recordAudit, type AuditIndex, type RecordDeps } from './record-audit.ts'
 
 export interface AuditReadDeps extends RecordDeps {
@@ -39,10 +39,16 @@ export async function listAuditEvents(
     await recordAudit(deps, tx, ctx, {
       action: 'audit-event.list',
       subjectUserId: input.subjectUserId ?? null,
-      details: { ...filterDetails(input), events: items.length },
+      details: { ...filterDetails(input), ...countsOf(items) },
     })
     return { items, next: rows.length > input.limit ? (page.at(-1)?.audit_event_id ?? null) : null }
   })
+}
+
+/** How many were shown; that some were broken stands in the trail from then on. */
+function countsOf(events: readonly AuditEvent[]): Readonly<Record<string, number>> {
+  const broken = events.filter((event) => event.details['broken'] === true).length
+  return { events: events.length, ...(broken > 0 ? { broken } : {}) }
 }
 
 /** What an operator at the command line asks, who has database and keyring in hand and no session. */
@@ -71,7 +77,7 @@ export async function listAuditEventsAsOperator(
       limit: query.limit,
     })
     const events = await Promise.all(rows.map((row) => readAuditEvent(deps, tx, ctx, row)))
-    await recordAudit(deps, tx, ctx, { action: 'audit-event.list', details: { operator: true, events: events.length } })
+    await recordAudit(deps, tx, ctx, { action: 'audit-event.list', details: { operator: true, ...countsOf(events) } })
     return events
   })
 }
@@ -112,24 +118,29 @@ function filterDetails(input: Input): Record<string, string> {
   return Object.fromEntries(given) as Record<string, string>
 }
 
-/** An event whose body was erased, or whose key was destroyed, still stands: with its class, its outcome and its instant. */
+/**
+ * An event whose body was erased, or whose key was destroyed, still stands: with its class, its outcome and its instant.
+ * One that is not what was recorded says so in its place, and hides none of the others: whoever tampered with one row must
+ * not take the search from the compliance officer.
+ */
 export async function readAuditEvent(
   deps: RecordDeps,
   tx: Tx,
   ctx: { readonly tenantId: TenantId },
   row: StoredAuditEvent,
 ): Promise<AuditEvent> {
-  if (row.body_encrypted === null) return erasedEvent(row)
+  if (row.body_encrypted === null) return rowOnly(row, { erased: true })
   try {
     const key = await deps.keys.getAuditKey(tx, ctx.tenantId, row.subject_user_id)
     return openAuditEvent(deps.sealer, ctx.tenantId, key, row)
   } catch (error) {
-    if (error instanceof Problem && error.code === 'keys/unreadable') return erasedEvent(row)
+    if (error instanceof Problem && error.code === 'keys/unreadable') return rowOnly(row, { erased: true })
+    if (error instanceof AuditEventBroken) return rowOnly(row, { broken: true })
     throw error
   }
 }
 
-function erasedEvent(row: StoredAuditEvent): AuditEvent {
+function rowOnly(row: StoredAuditEvent, details: AuditEvent['details']): AuditEvent {
   return {
     auditEventId: row.audit_event_id as AuditEvent['auditEventId'],
     at: toRfc3339(row.created_at),
@@ -142,6 +153,6 @@ function erasedEvent(row: StoredAuditEvent): AuditEvent {
     purpose: 'HCOMPL',
     requestId: '',
     count: 1,
-    details: { erased: true },
+    details,
   }
 }

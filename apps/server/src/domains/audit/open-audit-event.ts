@@ -6,11 +6,16 @@ import type { Sealer } from '../../platform/crypto/seal.ts'
 import type { StoredAuditEvent } from './audit-store.ts'
 import { auditContext, hmacUnder } from './record-audit.ts'
 
+/** What stands in the database is not what was recorded. */
+export class AuditEventBroken extends Error {
+  override readonly name = 'AuditEventBroken'
+}
+
 /**
- * Opens an event and holds it against its commitment, so that a body that was exchanged in the database is noticed at
+ * Opens an event and holds it against its commitment and its row, so that what was exchanged in the database is noticed at
  * every reading, not only at a verification.
  *
- * @throws SealBroken, AssertionError when row and commitment do not belong together
+ * @throws AuditEventBroken when body, commitment and row do not belong together
  */
 export function openAuditEvent(
   sealer: Sealer,
@@ -19,11 +24,21 @@ export function openAuditEvent(
   row: StoredAuditEvent,
 ): AuditEvent {
   assert(row.body_encrypted !== null, 'An erased body is not opened')
-  const plain = sealer.open(bodyKey, auditContext(tenantId, row.audit_event_id), row.body_encrypted)
+  const plain = openBody(sealer, bodyKey, auditContext(tenantId, row.audit_event_id), row.body_encrypted)
   const event = JSON.parse(plain.subarray(AUDIT_SALT_BYTES).toString('utf8')) as AuditEvent
-  assert(
-    isCommitmentOf(hmacUnder, plain.subarray(0, AUDIT_SALT_BYTES), event as never, row.commitment),
-    'An audit event matches its commitment',
-  )
+  const isWhole =
+    isCommitmentOf(hmacUnder, plain.subarray(0, AUDIT_SALT_BYTES), event as never, row.commitment) &&
+    event.auditEventId === row.audit_event_id &&
+    event.action === row.class &&
+    event.outcome === row.outcome
+  if (!isWhole) throw new AuditEventBroken('An audit event does not match its row')
   return event
+}
+
+function openBody(sealer: Sealer, bodyKey: DataKey, context: readonly string[], sealed: Buffer): Buffer {
+  try {
+    return sealer.open(bodyKey, context, sealed)
+  } catch (cause) {
+    throw new AuditEventBroken('The body of an audit event does not open', { cause })
+  }
 }

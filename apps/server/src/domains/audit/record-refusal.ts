@@ -1,4 +1,4 @@
-import type { AuditAction } from '@sotto/protocol'
+import type { AuditAction, UserId } from '@sotto/protocol'
 import { scopeOf, type AnonymousCtx, type Ctx } from '../../platform/context/context.ts'
 import type { Db } from '../../platform/db/tx.ts'
 import type { Clock } from '../../platform/time/clock.ts'
@@ -9,65 +9,120 @@ import type { AuditRecord } from './audit-event.model.ts'
 export const REFUSALS_SINGLE_MAX = 5
 export const REFUSAL_WINDOW_MS = 10_000
 const WINDOWS_MAX = 10_000
+/** Of a flood over many things, so many are named. */
+export const FLOOD_RESOURCES_MAX = 50
 
 export interface Refusal {
   readonly action: AuditAction
   /** The true reason. */
   readonly code: string
   readonly resource?: NonNullable<AuditRecord['resource']>
+  /** The patient whom the refused act concerned. */
+  readonly subjectUserId?: UserId | null
 }
 
+/** A flood of equal refusals. Those that are only counted are told in one record when the window is over. */
 interface Window {
   readonly ctx: Ctx | AnonymousCtx
-  readonly refusal: Refusal
+  readonly action: AuditAction
+  readonly code: string
   readonly endsAtMs: number
-  seen: number
+  /** Recorded one by one, those whose record is under way among them. */
+  singles: number
   counted: number
+  readonly resources: Map<string, NonNullable<AuditRecord['resource']>>
+  readonly subjects: Set<UserId | null>
 }
 
 export interface Refusals {
   /** @throws DatabaseUnavailable when it cannot be recorded: then the caller answers that instead of the refusal */
   record(ctx: Ctx | AnonymousCtx, refusal: Refusal): Promise<void>
-  /** Writes the counts of windows that have ended, or of all when the server stops. */
+  /** Writes the counts of windows that have ended, or of all when the server stops. What cannot be written is kept. */
   flush(all?: boolean): Promise<void>
 }
 
 /**
  * Records refusals in a transaction of their own. A flood of equal ones (same actor or address, action, reason) costs a few
- * records and then one with a count for each window, so that refusing is never a way to fill the disk.
+ * records and then one with a count for each window, so that refusing is never a way to fill the disk. A count lives in
+ * memory until its window is over; only a killed process loses it, and then at most what came after the single records.
  */
 export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly clock: Clock }): Refusals {
   const windows = new Map<string, Window>()
+  /** Windows that are over and whose count is not written yet. */
+  const ended = new Set<Window>()
 
-  async function write(ctx: Ctx | AnonymousCtx, refusal: Refusal, count: number): Promise<void> {
-    await deps.db.withTx(scopeOf(ctx), (tx) =>
-      recordAudit(deps, tx, ctx, [{ ...refusal, outcome: 'refused', count } as AuditRecord]),
-    )
+  async function write(ctx: Ctx | AnonymousCtx, record: AuditRecord): Promise<void> {
+    await deps.db.withTx(scopeOf(ctx), (tx) => recordAudit(deps, tx, ctx, { ...record, outcome: 'refused' }))
   }
 
-  async function flush(all = false): Promise<void> {
+  async function writeCount(window: Window): Promise<void> {
+    ended.delete(window)
+    try {
+      await write(window.ctx, countRecord(window))
+    } catch (error) {
+      ended.add(window)
+      throw error
+    }
+  }
+
+  function endWindows(all: boolean): void {
     const nowMs = deps.clock.monotonicMs()
     for (const [key, window] of windows) {
       if (!all && nowMs < window.endsAtMs) continue
       windows.delete(key)
-      if (window.counted > 0) await write(window.ctx, window.refusal, window.counted)
+      if (window.counted > 0) ended.add(window)
     }
+  }
+
+  async function flush(all = false): Promise<void> {
+    endWindows(all)
+    for (const window of [...ended]) await writeCount(window)
+  }
+
+  function openWindow(key: string, ctx: Ctx | AnonymousCtx, { action, code }: Refusal): Window {
+    const nowMs = deps.clock.monotonicMs()
+    const known = windows.get(key)
+    if (known !== undefined && nowMs < known.endsAtMs) return known
+    if (known !== undefined || windows.size >= WINDOWS_MAX) endWindows(windows.size >= WINDOWS_MAX)
+    const window: Window = {
+      ...{ ctx, action, code, endsAtMs: nowMs + REFUSAL_WINDOW_MS },
+      ...{ singles: 0, counted: 0, resources: new Map(), subjects: new Set() },
+    }
+    windows.set(key, window)
+    return window
   }
 
   return {
     async record(ctx, refusal) {
       const key = [ctx.tenantId, ctx.sessionId ?? ctx.address ?? '', refusal.action, refusal.code].join('|')
-      const window = windows.get(key)
-      if (window !== undefined && deps.clock.monotonicMs() < window.endsAtMs) {
-        window.seen++
-        if (window.seen <= REFUSALS_SINGLE_MAX) return write(ctx, refusal, 1)
-        window.counted++
-        return
+      const window = openWindow(key, ctx, refusal)
+      if (window.singles >= REFUSALS_SINGLE_MAX) return count(window, refusal)
+      window.singles++
+      try {
+        if (ended.size > 0) await flush()
+        await write(ctx, refusal)
+      } catch (error) {
+        // What was not recorded is not one of those that let the next ones only be counted.
+        window.singles--
+        throw error
       }
-      if (window !== undefined || windows.size >= WINDOWS_MAX) await flush(windows.size >= WINDOWS_MAX)
-      windows.set(key, { ctx, refusal, endsAtMs: deps.clock.monotonicMs() + REFUSAL_WINDOW_MS, seen: 1, counted: 0 })
-      await write(ctx, refusal, 1)
     },
     flush,
   }
+}
+
+function count(window: Window, { resource, subjectUserId }: Refusal): void {
+  window.counted++
+  if (resource !== undefined && window.resources.size < FLOOD_RESOURCES_MAX) window.resources.set(resource.id, resource)
+  if (window.subjects.size < 2) window.subjects.add(subjectUserId ?? null)
+}
+
+/** A flood on one thing names it like any other record; one over many things lists them, as far as they are kept. */
+function countRecord({ action, code, counted, resources, subjects }: Window): AuditRecord {
+  const record = { action, code, count: counted }
+  const [only, another] = resources.values()
+  const [subject = null] = subjects
+  if (only === undefined) return record
+  if (another === undefined) return { ...record, resource: only, subjectUserId: subjects.size === 1 ? subject : null }
+  return { ...record, details: { resources: [...resources.keys()] } }
 }

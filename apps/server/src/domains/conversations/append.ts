@@ -12,7 +12,7 @@ import type { AuditItem, AuditRecord } from '../audit/index.ts'
 import { lockSenders } from './conversation-store.ts'
 import { nextPlace, type LogEnd, type NewEntry, type StoredEntry } from './conversation.model.ts'
 import { encodePayload, sealBody, type BodyDeps } from './entry-body.ts'
-import { entryAppended } from './conversations.topics.ts'
+import { conversationChanged, entryAppended } from './conversations.topics.ts'
 import {
   entryKey,
   findKnownEntries,
@@ -98,6 +98,7 @@ export function createAppender(deps: AppendDeps): Appender {
     run: (tx, items) => runBatch(deps, tx, items),
     committed: (items, verdicts) => publishBatch(deps, items, verdicts),
     onSplit: (size, error) => deps.log.warn('batch.split', { count: size }, error),
+    onError: (error) => deps.log.warn('fan-out.failed', {}, error),
   })
   return {
     async append(ctx, grant, item) {
@@ -107,14 +108,16 @@ export function createAppender(deps: AppendDeps): Appender {
     },
     async change(ctx, conversationId, change) {
       let appended: StoredEntry[] = []
-      const result = await commits.alone(conversationId, async (tx) => {
-        appended = []
-        tx.enterTenant(ctx.tenantId)
-        const end = (await lockConversationLogs(tx, ctx.tenantId, [conversationId])).get(conversationId)
-        return change(tx, { end, append: (at, entry) => appendAlone(deps, tx, ctx, at, entry, appended) })
-      })
-      for (const entry of appended) deps.bus.publish(entryAppended, { tenantId: ctx.tenantId, entry })
-      return result
+      return commits.alone(
+        conversationId,
+        async (tx) => {
+          appended = []
+          tx.enterTenant(ctx.tenantId)
+          const end = (await lockConversationLogs(tx, ctx.tenantId, [conversationId])).get(conversationId)
+          return change(tx, { end, append: (at, entry) => appendAlone(deps, tx, ctx, at, entry, appended) })
+        },
+        () => appended.forEach((entry) => deps.bus.publish(entryAppended, { tenantId: ctx.tenantId, entry })),
+      )
     },
     idle: () => commits.idle(),
   }
@@ -322,9 +325,13 @@ function auditOf({ conversationId, entryId, item }: Submitted, verdict: Verdict<
   return { ...record, details: { entryId, seq: sent.seq, ...(stored ? {} : { repeat: true }) } }
 }
 
+/** A repeat means that an answer was lost, and the hint may have been lost with it: the members are told to look. */
 function publishBatch(deps: AppendDeps, items: readonly Submitted[], verdicts: readonly Verdict<Accepted>[]): void {
   verdicts.forEach((verdict, index) => {
-    if ('refusal' in verdict || !verdict.answer.stored) return
-    deps.bus.publish(entryAppended, { tenantId: items[index]!.ctx.tenantId, entry: verdict.answer.stored })
+    if ('refusal' in verdict) return
+    const { ctx, conversationId } = items[index]!
+    const { stored } = verdict.answer
+    if (stored) deps.bus.publish(entryAppended, { tenantId: ctx.tenantId, entry: stored })
+    else deps.bus.publish(conversationChanged, { tenantId: ctx.tenantId, conversationId })
   })
 }

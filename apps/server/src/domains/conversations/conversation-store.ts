@@ -131,7 +131,7 @@ const listChanged = statement<SummaryRow>(
   `${summary}
    where m.tenant_id = $1 and m.user_id = $2 and greatest(c.change, m.change) >= $3
      and (greatest(c.change, m.change), m.conversation_id) > ($4, $5::uuid)
-     and (m.left_seq is null or m.change >= $3)
+     and (m.left_seq is null or (m.change >= $3 and $3 > 0))
    order by greatest(c.change, m.change), m.conversation_id limit $6`,
 )
 
@@ -142,7 +142,10 @@ export interface ChangedSince {
   readonly limit: number
 }
 
-/** What changed since a transaction, oldest change first; memberships that ended are among them, with `left_seq`. */
+/**
+ * What changed since a transaction, oldest change first; memberships that ended are among them, with `left_seq`. Who asks
+ * for the first time knows of none that could have ended.
+ */
 export async function listChangedSummaries(
   tx: Tx,
   grant: Grant<'conversation.sync', TenantId>,

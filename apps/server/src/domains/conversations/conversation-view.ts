@@ -6,7 +6,7 @@ import { toRfc3339 } from '../../platform/time/clock.ts'
 import { listCapabilities, type SessionFacts } from '../access/index.ts'
 import type { SummaryRow } from './conversation-store.ts'
 import { countUnread, type StoredEntry } from './conversation.model.ts'
-import { renderEntry, type BodyDeps } from './entry-body.ts'
+import { findReadableKey, renderEntry, type BodyDeps } from './entry-body.ts'
 
 export function titleContext(tenantId: TenantId, conversationId: ConversationId): readonly string[] {
   return ['conversation-title', tenantId, conversationId, '1']
@@ -42,7 +42,9 @@ export async function renderConversation(
 
 async function openTitle(deps: BodyDeps, tx: Tx, tenantId: TenantId, row: SummaryRow): Promise<string | null> {
   if (row.title_encrypted === null) return null
-  const key = await deps.keys.getConversationKey(tx, tenantId, row.conversation_id, sealedEpoch(row.title_encrypted))
+  const epoch = sealedEpoch(row.title_encrypted)
+  const key = await findReadableKey(deps, tx, tenantId, row.conversation_id, epoch)
+  if (key === undefined) return null
   return deps.sealer.open(key, titleContext(tenantId, row.conversation_id), row.title_encrypted).toString('utf8')
 }
 

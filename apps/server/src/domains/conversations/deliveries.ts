@@ -57,6 +57,7 @@ export function createDeliveries(
     queueMax: QUEUE_MAX,
     overloaded: () => problem('platform/unavailable'),
     run: (tx, items) => openBatch(deps, tx, items),
+    onError: (error) => deps.log.warn('fan-out.failed', {}, error),
   })
   return {
     open(ctx, conversationId, fromSeq) {

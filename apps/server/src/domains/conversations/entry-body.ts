@@ -1,6 +1,7 @@
 import type { ConversationId, Entry, EntryId, Payload, TenantId } from '@sotto/protocol'
 import type { DataKey } from '../../platform/crypto/envelope.ts'
 import { sealedEpoch, type Sealer } from '../../platform/crypto/seal.ts'
+import { Problem } from '../../platform/problem/problem.ts'
 import { toRfc3339 } from '../../platform/time/clock.ts'
 import type { KeyAccess } from '../keys/index.ts'
 import type { StoredEntry } from './conversation.model.ts'
@@ -39,18 +40,40 @@ export function sealBody(
   return sealer.seal(key, entryContext(place.tenantId, place.conversationId, place.entryId), payload)
 }
 
-/** Renders an entry for those who may read it. An erased one keeps its place and says so. */
+/**
+ * Renders an entry for those who may read it. One that was erased, alone or with its key, keeps its place and says so: the
+ * others of the log, and the other conversations of a list, are read as before.
+ *
+ * @throws SealBroken when the body is not the one that was sealed for this place
+ */
 export async function renderEntry(
   deps: BodyDeps,
-  access: KeyAccess, tenantId: TenantId, stored: StoredEntry): Promise<Entry> {
-  if (stored.bodyCiphertext === null) return toEntry(stored, { v: 1, type: 'erased' })
-  const key = await deps.keys.getConversationKey(
-    access,
-    tenantId,
-    stored.conversationId,
-    sealedEpoch(stored.bodyCiphertext),
-  )
-  return toEntry(stored, openBody(deps.sealer, key, tenantId, stored))
+  access: KeyAccess,
+  tenantId: TenantId,
+  stored: StoredEntry,
+): Promise<Entry> {
+  if (stored.bodyCiphertext === null) return toEntry(stored, ERASED)
+  const epoch = sealedEpoch(stored.bodyCiphertext)
+  const key = await findReadableKey(deps, access, tenantId, stored.conversationId, epoch)
+  return toEntry(stored, key === undefined ? ERASED : openBody(deps.sealer, key, tenantId, stored))
+}
+
+const ERASED: Payload = { v: 1, type: 'erased' }
+
+/** @returns undefined when the key was destroyed or disabled */
+export async function findReadableKey(
+  deps: BodyDeps,
+  access: KeyAccess,
+  tenantId: TenantId,
+  conversationId: ConversationId,
+  epoch: number,
+): Promise<DataKey | undefined> {
+  try {
+    return await deps.keys.getConversationKey(access, tenantId, conversationId, epoch)
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'keys/unreadable') return undefined
+    throw error
+  }
 }
 
 export function openBody(sealer: Sealer, key: DataKey, tenantId: TenantId, stored: StoredEntry): Payload {

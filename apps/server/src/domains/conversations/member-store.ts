@@ -49,6 +49,25 @@ export async function insertMembers(
   return rows.map((row) => row.user_id)
 }
 
+const promote = statement<{ user_id: UserId }>(
+  'member.promote',
+  `update member set member_role = 'manager', change = this_change()
+   where tenant_id = $1 and conversation_id = $2 and user_id = any($3::uuid[]) and left_seq is null
+     and member_role <> 'manager'
+   returning user_id`,
+)
+
+/** Makes members managers. @returns who was none before */
+export async function promoteMembers(
+  tx: Tx,
+  tenantId: TenantId,
+  grant: Grant<'member.add', ConversationId>,
+  userIds: readonly UserId[],
+): Promise<readonly UserId[]> {
+  if (userIds.length === 0) return []
+  return (await tx.rows(promote, [tenantId, grant.resourceId, userIds])).map((row) => row.user_id)
+}
+
 const leave = statement<never>(
   'member.leave',
   `update member set left_seq = $4, change = this_change()
@@ -188,12 +207,16 @@ const lockMembers = statement<never>(
 const move = statement<MovedCursorRow>(
   'member.move-cursors',
   `with asked as (
-     select * from unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[]) as t (conversation_id, user_id, delivered_seq, read_seq)
+     select t.conversation_id, t.user_id,
+       max(greatest(t.delivered_seq, t.read_seq)) filter (where greatest(t.delivered_seq, t.read_seq) <= c.last_seq) as delivered_seq,
+       max(t.read_seq) filter (where greatest(t.delivered_seq, t.read_seq) <= c.last_seq) as read_seq
+     from unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[]) as t (conversation_id, user_id, delivered_seq, read_seq)
+     join conversation c on c.tenant_id = $1 and c.conversation_id = t.conversation_id
+     group by t.conversation_id, t.user_id
    ), target as (
      select m.conversation_id, m.user_id, m.delivered_seq as old_delivered, m.read_seq as old_read, m.read_countable,
        m.sent_countable, m.read_sent_countable, c.last_seq, c.last_countable, c.subject_user_id,
-       greatest(m.delivered_seq, a.delivered_seq, a.read_seq) as delivered_seq, greatest(m.read_seq, a.read_seq) as read_seq,
-       greatest(a.delivered_seq, a.read_seq) > c.last_seq as ahead
+       greatest(m.delivered_seq, a.delivered_seq) as delivered_seq, greatest(m.read_seq, a.read_seq) as read_seq
      from asked a
      join member m on m.tenant_id = $1 and m.conversation_id = a.conversation_id and m.user_id = a.user_id and m.left_seq is null
      join conversation c on c.tenant_id = $1 and c.conversation_id = a.conversation_id
@@ -213,32 +236,36 @@ const move = statement<MovedCursorRow>(
        read_countable = case when n.read_seq > n.old_read then coalesce(n.new_countable, m.read_countable) else m.read_countable end,
        read_sent_countable = m.read_sent_countable + coalesce(n.sent, 0), change = this_change()
      from counted n
-     where m.tenant_id = $1 and m.conversation_id = n.conversation_id and m.user_id = n.user_id and not n.ahead
+     where m.tenant_id = $1 and m.conversation_id = n.conversation_id and m.user_id = n.user_id
        and (n.delivered_seq > n.old_delivered or n.read_seq > n.old_read)
      returning m.conversation_id, m.user_id, m.delivered_seq, m.read_seq, m.read_countable, m.sent_countable, m.read_sent_countable
    )
    select n.conversation_id, n.user_id, coalesce(v.delivered_seq, n.old_delivered) as delivered_seq,
      coalesce(v.read_seq, n.old_read) as read_seq, coalesce(v.read_countable, n.read_countable) as read_countable,
      n.sent_countable, coalesce(v.read_sent_countable, n.read_sent_countable) as read_sent_countable,
-     n.last_seq, n.last_countable, n.subject_user_id, v.user_id is not null as moved, n.ahead
+     n.last_seq, n.last_countable, n.subject_user_id, v.user_id is not null as moved
    from counted n left join moved v using (conversation_id, user_id)`,
 )
 
-/** Moves cursors forward, one per member in a call. @returns how each stands now; who is no member is missing */
+/**
+ * Moves cursors forward. Several moves of one member (devices that ask at the same moment) become the furthest of them;
+ * one that points past the end moves nothing and holds up no other.
+ *
+ * @returns how each member stands now; who is no member is missing
+ */
 export async function moveCursorRows(
   tx: Tx,
   tenantId: TenantId,
   moves: readonly CursorMove[],
-): Promise<readonly (MovedCursorRow & { readonly ahead: boolean })[]> {
+): Promise<readonly MovedCursorRow[]> {
   const conversationIds = moves.map((one) => one.conversationId)
   const userIds = moves.map((one) => one.userId)
   void tx.rows(lockMembers, [tenantId, conversationIds, userIds])
-  const rows = await tx.rows(move, [
+  return tx.rows(move, [
     tenantId,
     conversationIds,
     userIds,
     moves.map((one) => one.deliveredSeq),
     moves.map((one) => one.readSeq),
   ])
-  return rows as readonly (MovedCursorRow & { readonly ahead: boolean })[]
 }

@@ -56,6 +56,7 @@ export function createCursorMover(deps: AppendDeps): CursorMover {
     overloaded: () => problem('platform/unavailable'),
     run: (tx, items) => runBatch(deps, tx, items),
     committed: (items, verdicts) => publishBatch(deps, items, verdicts),
+    onError: (error) => deps.log.warn('fan-out.failed', {}, error),
   })
   return {
     async move(ctx, grant, to) {
@@ -86,10 +87,14 @@ async function moveGroup(
   verdicts: Verdict<Moved>[],
 ): Promise<void> {
   const group = indexes.map((index) => items[index]!)
-  const [sessions, rows] = await Promise.all([
-    deps.findLiveSessions(tx, tenantId, [...new Set(group.map(({ ctx }) => ctx.sessionId))], deps.clock.now()),
-    moveCursorRows(tx, tenantId, furthest(group)),
-  ])
+  const sessionIds = [...new Set(group.map(({ ctx }) => ctx.sessionId))]
+  const sessions = await deps.findLiveSessions(tx, tenantId, sessionIds, deps.clock.now())
+  // What an ended session asks for moves nothing, also when another device of the same member asks in the same batch.
+  const rows = await moveCursorRows(
+    tx,
+    tenantId,
+    group.filter(({ ctx }) => sessions.has(ctx.sessionId)),
+  )
   const stands = new Map(rows.map((row) => [`${row.conversation_id}/${row.user_id}`, row]))
   const audit: AuditItem[] = []
   for (const index of indexes) {
@@ -101,30 +106,10 @@ async function moveGroup(
   await deps.recordAuditItems(tx, tenantId, audit)
 }
 
-/** One move per member: two devices of one user may ask in the same batch. */
-function furthest(group: readonly Submitted[]): readonly Submitted[] {
-  const byMember = new Map<string, Submitted>()
-  for (const one of group) {
-    const key = `${one.conversationId}/${one.userId}`
-    const known = byMember.get(key)
-    byMember.set(
-      key,
-      known
-        ? {
-            ...one,
-            deliveredSeq: Math.max(known.deliveredSeq, one.deliveredSeq),
-            readSeq: Math.max(known.readSeq, one.readSeq),
-          }
-        : one,
-    )
-  }
-  return [...byMember.values()]
-}
-
 function judge(
   submitted: Submitted,
   sessions: ReadonlyMap<SessionId, unknown>,
-  row: (MovedCursorRow & { readonly ahead: boolean }) | undefined,
+  row: MovedCursorRow | undefined,
 ): Verdict<Moved> {
   if (!sessions.has(submitted.ctx.sessionId)) return { refusal: problem('identity/session-ended', { recorded: true }) }
   if (row === undefined) return { refusal: problem('access/not-found', { recorded: true, trueReason: 'not-a-member' }) }

@@ -23,10 +23,12 @@ export async function removeMember(
     // Leaving takes no more than being there; removing someone else is a manager's.
     const action = isLeaving ? 'conversation.get' : 'member.remove'
     const { grant, membership } = await deps.access.authorizeConversation(tx, ctx, action, input.conversationId)
+    const { subjectUserId } = membership
     if (log.end === undefined) throw problem('access/not-found')
-    if (membership.kind === 'direct') throw problem('access/denied', { trueReason: 'direct-conversation' })
+    if (membership.kind === 'direct')
+      throw problem('access/denied', { trueReason: 'direct-conversation', subjectUserId })
     if (!(await endMembership(tx, ctx.tenantId, grant, input.userId, log.end.lastSeq + 1)))
-      throw problem('access/not-found', { trueReason: 'not-a-member' })
+      throw problem('access/not-found', { trueReason: 'no-such-member', subjectUserId })
     const end = await rotateKey(deps, tx, ctx.tenantId, log.end)
     await log.append(end, {
       entryId: deps.ids.next(),
@@ -36,11 +38,11 @@ export async function removeMember(
       clientSentAt: null,
     })
     const { members, managers } = await updateMemberCount(tx, ctx.tenantId, input.conversationId)
-    if (managers === 0 && members > 0) throw problem('conversations/last-manager')
+    if (managers === 0 && members > 0) throw problem('conversations/last-manager', { subjectUserId })
     await deps.recordAudit(tx, ctx, {
       action: 'member.remove',
       resource: { type: 'conversation', id: input.conversationId },
-      subjectUserId: membership.subjectUserId,
+      subjectUserId,
       details: { removed: input.userId, left: isLeaving, keyEpoch: end.keyEpoch },
     })
   })

@@ -178,7 +178,7 @@ export async function openClinic(kind: DatabaseKind) {
   /** What the trail of a tenant says, in the order of writing: a fake clock gives many events the same instant. */
   async function readAudit(tenantId: TenantId): Promise<readonly AuditEvent[]> {
     const rows = await database.ownerQuery(
-      `select audit_event_id, created_at::text, commitment, body_encrypted, subject_index is not null as has_subject
+      `select audit_event_id, created_at::text, class, outcome, commitment, body_encrypted, subject_index is not null as has_subject
        from sotto.audit_event e join sotto.audit_body b using (tenant_id, created_at, audit_event_id)
        where tenant_id = $1 order by e.xmin::text::bigint, e.ctid`,
       [tenantId],

@@ -28,14 +28,35 @@ export async function listPresence(
 /**
  * The same as the start of a subscription: from now on the socket is told of changes.
  *
+ * @param watch  begins the subscription on those whom the caller may see; what they are is read after it, so that a change
+ *               in between is told, not lost
  * @effects audit `presence.watch`
  */
 export async function watchPresence(
   deps: PresenceDeps,
   ctx: Ctx,
   input: { readonly userIds: readonly UserId[] },
+  watch: (userIds: readonly UserId[]) => void,
 ): Promise<{ items: Presence[] }> {
-  return { items: await readPresence(deps, ctx, 'presence.watch', input.userIds) }
+  return { items: await readPresence(deps, ctx, 'presence.watch', input.userIds, watch) }
+}
+
+/** For a subscription that goes on: whom of these users the caller may still see. Nothing is read about them. */
+export async function findVisibleUsers(
+  deps: Pick<PresenceDeps, 'db' | 'access'>,
+  ctx: Ctx,
+  userIds: readonly UserId[],
+): Promise<readonly UserId[]> {
+  return deps.db.withTx(scopeOf(ctx), async (tx) =>
+    visibleOf(await deps.access.authorizeDirectory(tx, ctx, 'presence.watch'), userIds),
+  )
+}
+
+function visibleOf({ users }: { readonly users: 'all' | readonly UserId[] }, userIds: readonly UserId[]): UserId[] {
+  const asked = [...new Set(userIds)]
+  if (users === 'all') return asked
+  const visible = new Set(users)
+  return asked.filter((userId) => visible.has(userId))
 }
 
 async function readPresence(
@@ -43,11 +64,13 @@ async function readPresence(
   ctx: Ctx,
   action: 'presence.list' | 'presence.watch',
   userIds: readonly UserId[],
+  watch?: (userIds: readonly UserId[]) => void,
 ): Promise<Presence[]> {
-  return deps.db.withTx(scopeOf(ctx), async (tx) => {
-    const { users } = await deps.access.authorizeDirectory(tx, ctx, action)
-    const visible = users === 'all' ? userIds : userIds.filter((userId) => users.includes(userId))
-    await deps.audit.record(tx, ctx, { action, details: { userIds: [...visible] } })
-    return visible.map((userId) => ({ userId, state: deps.board.stateOf(ctx.tenantId, userId) }))
+  const visible = await deps.db.withTx(scopeOf(ctx), async (tx) => {
+    const visible = visibleOf(await deps.access.authorizeDirectory(tx, ctx, action), userIds)
+    await deps.audit.record(tx, ctx, { action, details: { userIds: visible } })
+    return visible
   })
+  watch?.(visible)
+  return visible.map((userId) => ({ userId, state: deps.board.stateOf(ctx.tenantId, userId) }))
 }

@@ -22,6 +22,9 @@ export type HereState = 'online' | 'away'
  * | all away | away |
  */
 export interface PresenceBoard {
+  /** A socket opened: its user is there. */
+  add(tenantId: TenantId, userId: UserId, socketId: string): void
+  /** Nothing when the socket has closed meanwhile: it would be there for ever. */
   set(tenantId: TenantId, userId: UserId, socketId: string, state: HereState): void
   remove(tenantId: TenantId, userId: UserId, socketId: string): void
   stateOf(tenantId: TenantId, userId: UserId): Presence['state']
@@ -43,7 +46,9 @@ export function createPresenceBoard(bus: Bus): PresenceBoard {
   }
 
   return {
-    set: (tenantId, userId, socketId, state) => change(tenantId, userId, (sockets) => sockets.set(socketId, state)),
+    add: (tenantId, userId, socketId) => change(tenantId, userId, (sockets) => sockets.set(socketId, 'online')),
+    set: (tenantId, userId, socketId, state) =>
+      change(tenantId, userId, (sockets) => sockets.has(socketId) && sockets.set(socketId, state)),
     remove: (tenantId, userId, socketId) => change(tenantId, userId, (sockets) => sockets.delete(socketId)),
     stateOf,
   }

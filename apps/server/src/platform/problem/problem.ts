@@ -12,6 +12,8 @@ export interface ProblemOptions {
   readonly errors?: readonly InvalidField[]
   /** What the audit trail keeps when the caller may only see "not found". */
   readonly trueReason?: string
+  /** Whom the refused act concerned, for the audit trail; never serialised to a client. */
+  readonly subjectUserId?: string | null | undefined
   /** The refusal stands in the audit trail already, so the edge does not record it again. */
   readonly recorded?: boolean
 }
@@ -24,6 +26,7 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   readonly retryAfterMs: number | undefined
   readonly errors: readonly InvalidField[] | undefined
   readonly trueReason: string
+  readonly subjectUserId: string | null
   readonly recorded: boolean
 
   constructor(code: Code, options: ProblemOptions = {}) {
@@ -34,15 +37,17 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
     this.retryAfterMs = options.retryAfterMs ?? (spec.retry === 'after-delay' ? 1_000 : undefined)
     this.errors = options.errors
     this.trueReason = options.trueReason ?? code
+    this.subjectUserId = options.subjectUserId ?? null
     this.recorded = options.recorded ?? false
   }
 
   /** The same problem, known to need no (further) record. */
   asRecorded(): Problem<Code> {
-    const { code, cause, retryAfterMs, errors, trueReason } = this
+    const { code, cause, retryAfterMs, errors, trueReason, subjectUserId } = this
     return new Problem(code, {
       cause,
       trueReason,
+      subjectUserId,
       recorded: true,
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       ...(errors === undefined ? {} : { errors }),
