@@ -36,6 +36,11 @@ export const limitSpecs = {
   socketCommandsPerSecond: { value: 50, unit: 'per second', meaning: 'Commands on one socket, sustained' },
   socketCommandsBurst: { value: 200, unit: 'count', meaning: 'Commands on one socket, at once' },
   socketUnansweredMax: { value: 256, unit: 'count', meaning: 'Commands on one socket that wait for their answer' },
+  socketFloodMs: {
+    value: 15_000,
+    unit: 'ms',
+    meaning: 'A socket that is over its rate for this long, without a calm second, is closed',
+  },
   requestsPerSecond: { value: 50, unit: 'per second', meaning: 'HTTP requests of one user, sustained' },
   requestsBurst: { value: 200, unit: 'count', meaning: 'HTTP requests of one user, at once' },
   signInsPerAddressPerSecond: { value: 1, unit: 'per second', meaning: 'Sign-in attempts from one address, sustained' },

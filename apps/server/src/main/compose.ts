@@ -38,6 +38,7 @@ import {
 import { messagesRoutes, sendMessage } from '../domains/messages/index.ts'
 import {
   createPresenceBoard,
+  findVisibleUsers,
   presenceChanged,
   presenceRoutes,
   setPresence,
@@ -52,7 +53,7 @@ import { createDelivering } from '../edges/realtime/delivering.ts'
 import { createFanOut } from '../edges/realtime/fan-out.ts'
 import { createRegistry } from '../edges/realtime/registry.ts'
 import { createInProcessBus } from '../platform/bus/bus.ts'
-import { scopeOf, type Origin } from '../platform/context/context.ts'
+import { scopeOf, type Ctx, type Origin } from '../platform/context/context.ts'
 import { createSealer } from '../platform/crypto/seal.ts'
 import type { Postgres } from '../platform/db/postgres.ts'
 import type { Tx } from '../platform/db/tx.ts'
@@ -147,7 +148,7 @@ export function compose({
     moveCursor: (ctx, input) => moveCursor(conversationDeps, ctx, input),
     signalTyping: (ctx, input) => signalTyping({ kept, bus }, ctx, input),
     setPresence: (ctx, socketId, input) => setPresence(presenceDeps, ctx, socketId, input),
-    watchPresence: (ctx, input) => watchPresence(presenceDeps, ctx, input),
+    watchPresence: (ctx, input, watch) => watchPresence(presenceDeps, ctx, input, watch),
     syncConversations: (ctx, input) => syncConversations(conversationDeps, ctx, input),
   }
 
@@ -157,7 +158,8 @@ export function compose({
     db.withTx(scopeOf({ tenantId }), (tx) => listAudience(tx, tenantId, conversationId)),
   )
   const delivering = createDelivering({ records: deliveries, log })
-  const fanOut = createFanOut({ registry, audiences, delivering, log })
+  const findVisible = (ctx: Ctx, userIds: readonly UserId[]) => findVisibleUsers(presenceDeps, ctx, userIds)
+  const fanOut = createFanOut({ registry, audiences, delivering, log, findVisible })
   const open = (tenantId: TenantId, entry: Parameters<typeof renderEntry>[3]) =>
     renderEntry({ sealer, keys }, (read) => db.withTx(scopeOf({ tenantId }), read), tenantId, entry)
 

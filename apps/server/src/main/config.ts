@@ -83,6 +83,7 @@ export const tunableLimits = [
   'socketCommandsPerSecond',
   'socketCommandsBurst',
   'socketUnansweredMax',
+  'socketFloodMs',
   'requestsPerSecond',
   'requestsBurst',
   'signInsPerAddressPerSecond',

@@ -119,7 +119,11 @@ async function listen(
           details: { code, typing },
         }),
       ),
-    onOpen: ({ ctx, id }) => composition.board.set(ctx.tenantId, ctx.userId, id, 'online'),
+    onOpen: (connection) => {
+      const { ctx, id } = connection
+      composition.board.add(ctx.tenantId, ctx.userId, id)
+      composition.fanOut.opened(connection)
+    },
     onClose: ({ ctx, id }) => composition.board.remove(ctx.tenantId, ctx.userId, id),
     isDraining: () => isDraining,
   })

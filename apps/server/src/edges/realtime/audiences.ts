@@ -4,11 +4,12 @@ import { createBoundedMap } from '../../platform/crypto/bounded-map.ts'
 /** Who receives a conversation, and from which seq on. Held in memory while it is in use; membership entries renew it. */
 export type Audience = ReadonlyMap<UserId, number>
 
+/** By tenant and conversation: clients make the ids of conversations, so two tenants may have the same. */
 export interface Audiences {
   /** From memory, without waiting; undefined when it must be loaded. */
-  known(conversationId: ConversationId): Audience | undefined
+  known(tenantId: TenantId, conversationId: ConversationId): Audience | undefined
   load(tenantId: TenantId, conversationId: ConversationId): Promise<Audience>
-  forget(conversationId: ConversationId): void
+  forget(tenantId: TenantId, conversationId: ConversationId): void
 }
 
 const AUDIENCES_MAX = 20_000
@@ -17,19 +18,27 @@ export function createAudiences(
   read: (tenantId: TenantId, conversationId: ConversationId) => Promise<Audience>,
 ): Audiences {
   const audiences = createBoundedMap<Audience>(AUDIENCES_MAX)
-  /** Raised by `forget`: what was read before is not kept after. */
-  const generations = createBoundedMap<number>(AUDIENCES_MAX)
+  /** Loads under way. `forget` takes a key away: what was read before is not kept after. */
+  const loading = new Map<string, symbol>()
+  const keyOf = (tenantId: TenantId, conversationId: ConversationId) => `${tenantId}/${conversationId}`
   return {
-    known: (conversationId) => audiences.get(conversationId),
+    known: (tenantId, conversationId) => audiences.get(keyOf(tenantId, conversationId)),
     async load(tenantId, conversationId) {
-      const generation = generations.get(conversationId) ?? 0
-      const audience = await read(tenantId, conversationId)
-      if ((generations.get(conversationId) ?? 0) === generation) audiences.set(conversationId, audience)
-      return audience
+      const key = keyOf(tenantId, conversationId)
+      const load = Symbol('load')
+      loading.set(key, load)
+      try {
+        const audience = await read(tenantId, conversationId)
+        if (loading.get(key) === load) audiences.set(key, audience)
+        return audience
+      } finally {
+        if (loading.get(key) === load) loading.delete(key)
+      }
     },
-    forget(conversationId) {
-      generations.set(conversationId, (generations.get(conversationId) ?? 0) + 1)
-      audiences.delete(conversationId)
+    forget(tenantId, conversationId) {
+      const key = keyOf(tenantId, conversationId)
+      loading.delete(key)
+      audiences.delete(key)
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { CommandInput, MovedCursor, Presence, Sent, Sync } from '@sotto/protocol'
+import type { CommandInput, MovedCursor, Presence, Sent, Sync, UserId } from '@sotto/protocol'
 import type { Ctx } from '../../platform/context/context.ts'
 import { toRfc3339, type Clock } from '../../platform/time/clock.ts'
 import type { CommandHandlers, Connection } from './connection.ts'
@@ -10,7 +10,12 @@ export interface CommandOperations {
   moveCursor(ctx: Ctx, input: CommandInput<'cursor.move'>): Promise<MovedCursor>
   signalTyping(ctx: Ctx, input: CommandInput<'typing.signal'>): Promise<void>
   setPresence(ctx: Ctx, socketId: string, input: CommandInput<'presence.set'>): Promise<void>
-  watchPresence(ctx: Ctx, input: CommandInput<'presence.watch'>): Promise<{ items: Presence[] }>
+  /** `watch` is called between the record of the act and the reading. */
+  watchPresence(
+    ctx: Ctx,
+    input: CommandInput<'presence.watch'>,
+    watch: (userIds: readonly UserId[]) => void,
+  ): Promise<{ items: Presence[] }>
   syncConversations(ctx: Ctx, input: CommandInput<'conversation.sync'>): Promise<Sync>
 }
 
@@ -33,26 +38,12 @@ export function createCommands(deps: {
       await operations.setPresence(ctx, connection.id, input)
       return {}
     },
-    'presence.watch': (connection, ctx, input: CommandInput<'presence.watch'>) => watch(deps, connection, ctx, input),
+    'presence.watch': (connection, ctx, input: CommandInput<'presence.watch'>) =>
+      operations.watchPresence(ctx, input, (userIds) => deps.registry.watch(connection, userIds)),
     'conversation.sync': (connection, ctx, input: CommandInput<'conversation.sync'>) =>
       sync(deps, connection, ctx, input),
     ping: async () => ({ at: toRfc3339(deps.clock.now()) }),
   }
-}
-
-/** Watched first, then read: a change in between is told, not lost. */
-async function watch(
-  deps: { readonly operations: CommandOperations; readonly registry: Registry },
-  connection: Connection,
-  ctx: Ctx,
-  input: CommandInput<'presence.watch'>,
-) {
-  const { items } = await deps.operations.watchPresence(ctx, input)
-  deps.registry.watch(
-    connection,
-    items.map((item) => item.userId),
-  )
-  return { items }
 }
 
 /** Live first, then read: what commits in between arrives twice, which a client sees by its seq, and is never missing. */

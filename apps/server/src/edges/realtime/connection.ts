@@ -38,8 +38,12 @@ export interface Connection {
   readonly deliveries: Map<ConversationId, DeliveryState>
   /** How many typing signals it sent, by conversation: kept for the record of its closing. */
   readonly typingSignals: Map<ConversationId, number>
+  /** Why the server closed it; undefined while it is open, and when the peer did. */
+  readonly closedWith: CloseCode | undefined
   goLive(): void
   close(code: CloseCode): void
+  /** Closes without waiting for a peer that is not there. */
+  drop(code: CloseCode): void
 }
 
 /** Live delivery of one conversation to this socket: frames wait until the subscription is durable. */
@@ -61,12 +65,20 @@ export interface ConnectionDeps {
 
 /** Broken frames that a client may send before it is taken for one that will not stop. */
 const MALFORMED_MAX = 10
-/** A client that is over its rate for this long does not heed backpressure. */
-const FLOOD_MS_MAX = 15_000
+/** A client that has not had to wait for this long is within its rate again. */
+const CALM_MS = 1_000
 const CLOSE_GRACE_MS = 3_000
 
-export function createConnection(deps: ConnectionDeps, webSocket: WebSocket, transport: Duplex, ctx: Ctx): Connection {
+/** @param id  under which its opening was recorded, and its closing will be */
+export function createConnection(
+  deps: ConnectionDeps,
+  webSocket: WebSocket,
+  transport: Duplex,
+  ctx: Ctx,
+  id: string,
+): Connection {
   let isLive = false
+  let closedWith: CloseCode | undefined
   const outgoing = createOutgoing(webSocket, transport, {
     queueBytesMax: deps.limits.socketQueueBytesMax,
     onSlow: () => close(4430),
@@ -74,13 +86,14 @@ export function createConnection(deps: ConnectionDeps, webSocket: WebSocket, tra
 
   function close(code: CloseCode): void {
     if (webSocket.readyState >= webSocket.CLOSING) return
+    closedWith = code
     webSocket.close(code)
     // A peer that does not answer the closing handshake, or cannot read, does not hold the socket open.
     setTimeout(() => webSocket.terminate(), CLOSE_GRACE_MS).unref()
   }
 
   const connection: Connection = {
-    id: deps.ids.next(),
+    id,
     ctx,
     outgoing,
     watched: new Set(),
@@ -89,53 +102,82 @@ export function createConnection(deps: ConnectionDeps, webSocket: WebSocket, tra
     get isLive() {
       return isLive
     },
+    get closedWith() {
+      return closedWith
+    },
     goLive() {
       isLive = true
     },
     close,
+    drop(code) {
+      close(code)
+      webSocket.terminate()
+    },
   }
   readCommands(deps, connection, webSocket)
   return connection
 }
 
-/** Reads one command after another; pauses the socket while too many wait or the rate is passed. */
+/**
+ * Starts commands in the order in which they came, as fast as the rate allows; while some wait, nothing is read from the
+ * socket, so that the peer's own writes are held up. What was read in one piece before it was paused waits here.
+ */
 function readCommands(deps: ConnectionDeps, connection: Connection, webSocket: WebSocket): void {
   const { limits } = deps
-  const bucket = createTokenBuckets(deps.clock, {
-    perSecond: limits.socketCommandsPerSecond,
-    burst: limits.socketCommandsBurst,
-  })
+  const rate = { perSecond: limits.socketCommandsPerSecond, burst: limits.socketCommandsBurst }
+  const bucket = createTokenBuckets(deps.clock, rate)
+  const flood = createFloodWatch(deps.clock, limits.socketFloodMs)
+  const waiting: (string | undefined)[] = []
+  /** Ids of commands that wait for their answers. */
+  const answering = new Set<number>()
   let unanswered = 0
   let malformed = 0
-  let floodingSinceMs: number | undefined
+  let timer: NodeJS.Timeout | undefined
 
-  function resume(): void {
-    if (webSocket.readyState === webSocket.OPEN && unanswered < limits.socketUnansweredMax) webSocket.resume()
+  function start(text: string | undefined): void {
+    unanswered++
+    void answer(deps, connection, answering, text).then((refusal) => {
+      unanswered--
+      if (refusal?.code === 'platform/malformed' && ++malformed >= MALFORMED_MAX) connection.close(4400)
+      work()
+    })
   }
 
-  function slowDown(): void {
-    const waitMs = bucket.take(connection.id)
-    const nowMs = deps.clock.monotonicMs()
-    if (waitMs === 0) {
-      floodingSinceMs = undefined
-      return
+  function work(): void {
+    while (waiting.length > 0 && unanswered < limits.socketUnansweredMax && timer === undefined) {
+      if (webSocket.readyState !== webSocket.OPEN) return void waiting.splice(0)
+      const waitMs = bucket.take(connection.id)
+      if (waitMs === 0) start(waiting.shift())
+      else if (flood.isOver()) connection.close(4429)
+      else timer = setTimeout(goOn, waitMs).unref()
     }
-    floodingSinceMs ??= nowMs
-    if (nowMs - floodingSinceMs > FLOOD_MS_MAX) return connection.close(4429)
-    webSocket.pause()
-    setTimeout(resume, waitMs).unref()
+    if (waiting.length > 0 || unanswered >= limits.socketUnansweredMax) webSocket.pause()
+    else if (webSocket.isPaused) webSocket.resume()
+  }
+
+  function goOn(): void {
+    timer = undefined
+    work()
   }
 
   webSocket.on('message', (data: RawData, isBinary: boolean) => {
-    slowDown()
-    unanswered++
-    if (unanswered >= limits.socketUnansweredMax) webSocket.pause()
-    void answer(deps, connection, isBinary ? undefined : data.toString()).then((refusal) => {
-      unanswered--
-      if (refusal?.code === 'platform/malformed' && ++malformed >= MALFORMED_MAX) connection.close(4400)
-      resume()
-    })
+    waiting.push(isBinary ? undefined : data.toString())
+    work()
   })
+}
+
+/** A client that is over its rate again and again, without a calm second, does not heed backpressure. */
+function createFloodWatch(clock: Clock, msMax: number): { isOver(): boolean } {
+  let sinceMs = 0
+  let lastMs = -Infinity
+  return {
+    isOver() {
+      const nowMs = clock.monotonicMs()
+      if (nowMs - lastMs > CALM_MS) sinceMs = nowMs
+      lastMs = nowMs
+      return nowMs - sinceMs > msMax
+    },
+  }
 }
 
 interface Envelope {
@@ -143,10 +185,14 @@ interface Envelope {
   readonly id: unknown
 }
 
-/** @returns the problem, when it was refused */
+/**
+ * @param text  undefined: a binary frame
+ * @returns the problem, when it was refused
+ */
 async function answer(
   deps: ConnectionDeps,
   connection: Connection,
+  answering: Set<number>,
   text: string | undefined,
 ): Promise<Problem | undefined> {
   const ctx: Ctx = { ...connection.ctx, requestId: deps.ids.next() }
@@ -154,10 +200,9 @@ async function answer(
   let op: string = 'unknown'
   try {
     const { envelope, body } = readEnvelope(text, deps.limits.jsonDepthMax)
-    id = isCommandId(envelope.id) ? envelope.id : null
-    if (id === null)
-      throw problem('platform/invalid-input', { errors: [{ pointer: '/id', message: 'a safe integer' }] })
     op = String(envelope.op)
+    id = checkCommandId(envelope.id, answering)
+    answering.add(id)
     if (!Object.hasOwn(socketCommands, op)) throw problem('socket/unknown-command')
     const result = await run(deps, connection, ctx, op as CommandOp, body)
     send(connection, { op: 'reply', id, result })
@@ -166,6 +211,8 @@ async function answer(
     const refusal = await deps.gate.refuse(ctx, actOf(op, {}), error)
     send(connection, { op: 'error', id, problem: renderProblem(refusal, ctx.requestId) })
     return refusal
+  } finally {
+    if (id !== null) answering.delete(id)
   }
 }
 
@@ -181,8 +228,12 @@ function readEnvelope(
   return { envelope: { op, id }, body }
 }
 
-function isCommandId(id: unknown): id is number {
-  return Number.isSafeInteger(id) && (id as number) >= 0
+/** An id that waits for its answer is not taken twice: nobody could tell the answers apart. */
+function checkCommandId(id: unknown, answering: ReadonlySet<number>): number {
+  const refuse = (message: string) => problem('platform/invalid-input', { errors: [{ pointer: '/id', message }] })
+  if (!Number.isSafeInteger(id) || (id as number) < 0) throw refuse('a safe integer, 0 or more')
+  if (answering.has(id as number)) throw refuse('waits for its answer already')
+  return id as number
 }
 
 async function run(

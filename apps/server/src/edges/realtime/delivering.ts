@@ -15,14 +15,22 @@ export interface DeliveryRecords {
 /** Puts entries on sockets, each conversation after its subscription is durable: no record, no byte. */
 export interface Delivering {
   deliver(connection: Connection, conversationId: ConversationId, seq: number, frame: string): void
-  /** Ends delivery of one conversation, or of all, and records how far it came. */
+  /** Ends delivery of one conversation, or of all because the socket has closed, and records how far it came. */
   end(connection: Connection, conversationId?: ConversationId): void
-  /** Resolves when every ending is recorded. */
+  /** Resolves when every opening and ending is recorded. */
   idle(): Promise<void>
 }
 
 export function createDelivering(deps: { readonly records: DeliveryRecords; readonly log: Log }): Delivering {
-  const endings = new Set<Promise<void>>()
+  /** Openings and endings that are not durable yet. */
+  const pending = new Set<Promise<void>>()
+  /** Closed sockets: an entry that was being opened for them must not open a subscription that nobody would end. */
+  const gone = new WeakSet<Connection>()
+
+  function track(work: Promise<void>): void {
+    pending.add(work)
+    void work.then(() => pending.delete(work))
+  }
 
   async function open(
     connection: Connection,
@@ -38,11 +46,12 @@ export function createDelivering(deps: { readonly records: DeliveryRecords; read
       deliveryId = await deps.records.open(connection.ctx, conversationId, seq)
     } catch (error) {
       deps.log.warn('socket.failed', { requestId: connection.id }, error)
-      connection.deliveries.delete(conversationId)
+      if (connection.deliveries.get(conversationId) === opening) connection.deliveries.delete(conversationId)
       return connection.close(4503)
     }
-    if (deliveryId === undefined) return void connection.deliveries.delete(conversationId)
+    // It may have been ended meanwhile, and even begun anew.
     const isCurrent = connection.deliveries.get(conversationId) === opening
+    if (deliveryId === undefined) return void (isCurrent && connection.deliveries.delete(conversationId))
     if (!isCurrent) return record(connection.ctx, [{ deliveryId, lastSeq: seq - 1 }])
     const delivery = { kind: 'open' as const, deliveryId, lastSeq: 0 }
     connection.deliveries.set(conversationId, delivery)
@@ -55,25 +64,25 @@ export function createDelivering(deps: { readonly records: DeliveryRecords; read
   function record(ctx: Ctx, ended: readonly { readonly deliveryId: string; readonly lastSeq: number }[]): void {
     if (ended.length === 0) return
     // If it cannot be written now, the subscription stays open and the sweep closes it with an upper bound.
-    const ending = deps.records
-      .close(
-        ctx.tenantId,
-        ended.map((one) => ({ ctx, ...one })),
-      )
-      .catch((error: unknown) => deps.log.warn('socket.failed', { sessionId: ctx.sessionId }, error))
-    endings.add(ending)
-    void ending.then(() => endings.delete(ending))
+    const closing = ended.map((one) => ({ ctx, ...one }))
+    track(
+      deps.records
+        .close(ctx.tenantId, closing)
+        .catch((error: unknown) => deps.log.warn('socket.failed', { sessionId: ctx.sessionId }, error)),
+    )
   }
 
   return {
     deliver(connection, conversationId, seq, frame) {
+      if (gone.has(connection)) return
       const delivery = connection.deliveries.get(conversationId)
-      if (delivery === undefined) return void open(connection, conversationId, seq, frame)
+      if (delivery === undefined) return track(open(connection, conversationId, seq, frame))
       if (delivery.kind === 'opening') return void delivery.waiting.push({ seq, frame })
       connection.outgoing.send(frame)
       delivery.lastSeq = seq
     },
     end(connection, conversationId) {
+      if (conversationId === undefined) gone.add(connection)
       const ended: { deliveryId: string; lastSeq: number }[] = []
       for (const [id, delivery] of connection.deliveries) {
         if (conversationId !== undefined && id !== conversationId) continue
@@ -83,7 +92,7 @@ export function createDelivering(deps: { readonly records: DeliveryRecords; read
       record(connection.ctx, ended)
     },
     async idle() {
-      await Promise.all(endings)
+      while (pending.size > 0) await Promise.all(pending)
     },
   }
 }

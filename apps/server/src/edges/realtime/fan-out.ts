@@ -1,5 +1,16 @@
-import type { ConversationId, Entry, Frame, MovedCursor, Presence, SessionId, TenantId, UserId } from '@sotto/protocol'
-import { limitDefaults } from '@sotto/protocol'
+import {
+  limitDefaults,
+  type ConversationId,
+  type Entry,
+  type Frame,
+  type MovedCursor,
+  type Presence,
+  type SessionId,
+  type TenantId,
+  type UserId,
+} from '@sotto/protocol'
+import type { Ctx } from '../../platform/context/context.ts'
+import { createBoundedMap } from '../../platform/crypto/bounded-map.ts'
 import type { Log } from '../../platform/log/log.ts'
 import type { Audience, Audiences } from './audiences.ts'
 import { send, type Connection } from './connection.ts'
@@ -20,6 +31,8 @@ export interface FanOut {
     left: readonly UserId[],
   ): void
   sessionsEnded(sessionIds: readonly SessionId[], reason: string): void
+  /** A socket is registered: its session may have ended between its ticket and now. */
+  opened(connection: Connection): void
 }
 
 /** An entry at rest, with how to open it: it is opened once for all sockets, and only when there is one to receive it. */
@@ -35,7 +48,12 @@ export interface FanOutDeps {
   readonly audiences: Audiences
   readonly delivering: Delivering
   readonly log: Log
+  /** Of these users those whose presence the caller may be told now. */
+  findVisible(ctx: Ctx, userIds: readonly UserId[]): Promise<readonly UserId[]>
 }
+
+/** Sessions that ended lately, for sockets that were on their way in. */
+const ENDED_MAX = 10_000
 
 /**
  * One serialisation for each entry, many sockets. The entries of a conversation go out in order: each waits for the one
@@ -43,100 +61,152 @@ export interface FanOutDeps {
  */
 export function createFanOut(deps: FanOutDeps): FanOut {
   const { registry, audiences, delivering } = deps
-  const queues = new Map<ConversationId, Promise<void>>()
+  const queues = new Map<string, Promise<void>>()
+  const ended = createBoundedMap<string>(ENDED_MAX)
 
   /** Runs in order with everything else of the conversation. A lost frame is repaired by the client: it sees the gap. */
-  function inOrder(conversationId: ConversationId, fn: () => Promise<void>): void {
-    const before = queues.get(conversationId) ?? Promise.resolve()
+  function inOrder(tenantId: TenantId, conversationId: ConversationId, fn: () => Promise<void>): void {
+    const key = `${tenantId}/${conversationId}`
+    const before = queues.get(key) ?? Promise.resolve()
     const after = before.then(fn).catch((error: unknown) => deps.log.warn('fan-out.failed', {}, error))
-    queues.set(conversationId, after)
-    void after.then(() => queues.get(conversationId) === after && queues.delete(conversationId))
+    queues.set(key, after)
+    void after.then(() => queues.get(key) === after && queues.delete(key))
   }
 
   async function audienceOf(tenantId: TenantId, conversationId: ConversationId): Promise<Audience> {
-    return audiences.known(conversationId) ?? audiences.load(tenantId, conversationId)
+    return audiences.known(tenantId, conversationId) ?? audiences.load(tenantId, conversationId)
   }
 
+  /** @param frameFor  undefined: this member is not told */
   function broadcast(
     tenantId: TenantId,
     conversationId: ConversationId,
-    frame: Frame,
-    options: { readonly except?: UserId; readonly own?: Frame } = {},
+    frameFor: (userId: UserId, audience: Audience) => string | undefined,
   ): void {
     if (registry.size === 0) return
-    inOrder(conversationId, async () => {
-      const text = JSON.stringify(frame)
-      const ownText = options.own === undefined ? text : JSON.stringify(options.own)
-      for (const userId of (await audienceOf(tenantId, conversationId)).keys()) {
-        const isOwn = userId === options.except
-        if (isOwn && options.own === undefined) continue
-        for (const connection of registry.ofUser(tenantId, userId))
-          if (connection.isLive) connection.outgoing.send(isOwn ? ownText : text)
+    inOrder(tenantId, conversationId, async () => {
+      const audience = await audienceOf(tenantId, conversationId)
+      for (const userId of audience.keys()) {
+        const frame = frameFor(userId, audience)
+        if (frame === undefined) continue
+        for (const connection of liveOf(tenantId, userId)) connection.outgoing.send(frame)
       }
     })
   }
 
+  function liveOf(tenantId: TenantId, userId: UserId): readonly Connection[] {
+    return [...registry.ofUser(tenantId, userId)].filter((connection) => connection.isLive)
+  }
+
   async function deliverEntry(tenantId: TenantId, entry: AppendedEntry): Promise<void> {
     const { conversationId, seq } = entry
-    if (entry.isMembership) audiences.forget(conversationId)
-    const audience = await audienceOf(tenantId, conversationId)
-    const receivers: Connection[] = []
-    for (const [userId, firstVisibleSeq] of audience) {
-      if (seq < firstVisibleSeq) continue
-      for (const connection of registry.ofUser(tenantId, userId)) if (connection.isLive) receivers.push(connection)
-    }
+    if (entry.isMembership) audiences.forget(tenantId, conversationId)
+    const receivers = await findReceivers(tenantId, conversationId, seq)
     if (receivers.length === 0) return
-    const frame = JSON.stringify({ op: 'entry', entry: await entry.open() } satisfies Frame)
+    const frame = await cuttingOnFailure(receivers, async () =>
+      JSON.stringify({ op: 'entry', entry: await entry.open() } satisfies Frame),
+    )
     for (const connection of receivers) delivering.deliver(connection, conversationId, seq, frame)
+  }
+
+  async function findReceivers(
+    tenantId: TenantId,
+    conversationId: ConversationId,
+    seq: number,
+  ): Promise<readonly Connection[]> {
+    const audience =
+      audiences.known(tenantId, conversationId) ??
+      (await cuttingOnFailure(allLiveOf(tenantId), () => audiences.load(tenantId, conversationId)))
+    const receivers: Connection[] = []
+    for (const [userId, firstVisibleSeq] of audience)
+      if (seq >= firstVisibleSeq) receivers.push(...liveOf(tenantId, userId))
+    return receivers
+  }
+
+  /** Nobody would see the gap before the next entry: who cannot be told is cut, comes back and syncs. */
+  async function cuttingOnFailure<T>(receivers: readonly Connection[], fn: () => Promise<T>): Promise<T> {
+    try {
+      return await fn()
+    } catch (error) {
+      for (const connection of receivers) connection.close(4503)
+      throw error
+    }
+  }
+
+  function allLiveOf(tenantId: TenantId): readonly Connection[] {
+    return [...registry.all()].filter(({ ctx, isLive }) => isLive && ctx.tenantId === tenantId)
+  }
+
+  function closeEnded(connection: Connection, reason: string): void {
+    send(connection, { op: 'session', state: 'ended', reason })
+    // One turn of the event loop lets the frame go out before the close.
+    setImmediate(() => connection.close(4401))
+  }
+
+  /** Who no longer shares a conversation may no longer be told of each other. */
+  function narrowWatch(connection: Connection): void {
+    const watched = [...connection.watched]
+    if (watched.length === 0) return
+    deps.findVisible(connection.ctx, watched).then(
+      (visible) =>
+        registry.unwatch(
+          connection,
+          watched.filter((userId) => !visible.includes(userId)),
+        ),
+      (error: unknown) => {
+        registry.unwatch(connection, watched)
+        deps.log.warn('fan-out.failed', {}, error)
+      },
+    )
   }
 
   return {
     entryAppended(tenantId, entry) {
-      if (registry.size > 0) inOrder(entry.conversationId, () => deliverEntry(tenantId, entry))
-      else if (entry.isMembership) audiences.forget(entry.conversationId)
+      if (registry.size > 0) inOrder(tenantId, entry.conversationId, () => deliverEntry(tenantId, entry))
+      else if (entry.isMembership) audiences.forget(tenantId, entry.conversationId)
     },
     cursorMoved(tenantId, conversationId, { unread, asOfSeq, ...cursor }) {
-      const own: Frame = { op: 'cursor', conversationId, cursor, unread, asOfSeq }
-      inOrder(conversationId, async () => {
-        const { size } = await audienceOf(tenantId, conversationId)
-        if (size <= limitDefaults.receiptMembersMax)
-          return broadcast(
-            tenantId,
-            conversationId,
-            { op: 'cursor', conversationId, cursor },
-            { except: cursor.userId, own },
-          )
-        for (const connection of registry.ofUser(tenantId, cursor.userId)) if (connection.isLive) send(connection, own)
+      const frame = JSON.stringify({ op: 'cursor', conversationId, cursor } satisfies Frame)
+      const own = JSON.stringify({ op: 'cursor', conversationId, cursor, unread, asOfSeq } satisfies Frame)
+      broadcast(tenantId, conversationId, (userId, { size }) => {
+        if (userId === cursor.userId) return own
+        return size <= limitDefaults.receiptMembersMax ? frame : undefined
       })
     },
     typingSignalled(tenantId, conversationId, userId, typing) {
-      broadcast(tenantId, conversationId, { op: 'typing', conversationId, userId, typing }, { except: userId })
+      const frame = JSON.stringify({ op: 'typing', conversationId, userId, typing } satisfies Frame)
+      broadcast(tenantId, conversationId, (memberId) => (memberId === userId ? undefined : frame))
     },
     presenceChanged(tenantId, presence) {
       for (const connection of registry.watchersOf(tenantId, presence.userId))
         send(connection, { op: 'presence', presence })
     },
     conversationChanged(tenantId, conversationId) {
-      broadcast(tenantId, conversationId, { op: 'conversation', conversationId })
+      const frame = JSON.stringify({ op: 'conversation', conversationId } satisfies Frame)
+      broadcast(tenantId, conversationId, () => frame)
     },
     membershipChanged(tenantId, conversationId, _joined, left) {
-      audiences.forget(conversationId)
+      audiences.forget(tenantId, conversationId)
       for (const userId of left) {
         for (const connection of registry.ofUser(tenantId, userId)) {
           delivering.end(connection, conversationId)
           send(connection, { op: 'capabilities', conversationId, can: [] })
+          narrowWatch(connection)
         }
+        for (const connection of registry.watchersOf(tenantId, userId)) narrowWatch(connection)
       }
-      broadcast(tenantId, conversationId, { op: 'conversation', conversationId })
+      const frame = JSON.stringify({ op: 'conversation', conversationId } satisfies Frame)
+      broadcast(tenantId, conversationId, () => frame)
     },
     sessionsEnded(sessionIds, reason) {
       for (const sessionId of sessionIds) {
-        for (const connection of registry.ofSession(sessionId)) {
-          send(connection, { op: 'session', state: 'ended', reason })
-          // One turn of the event loop lets the frame go out before the close.
-          setImmediate(() => connection.close(4401))
-        }
+        ended.set(sessionId, reason)
+        for (const connection of registry.ofSession(sessionId)) closeEnded(connection, reason)
       }
+    },
+    opened(connection) {
+      const reason = ended.get(connection.ctx.sessionId)
+      if (reason !== undefined) closeEnded(connection, reason)
     },
   }
 }

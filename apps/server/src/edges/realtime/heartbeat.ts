@@ -5,7 +5,8 @@ import type { WebSocket } from 'ws'
  * even a pong, for three beats is gone, and its socket is dropped.
  */
 export interface Heartbeat {
-  add(webSocket: WebSocket): void
+  /** @param onSilent  cuts the socket: nobody is there to shake hands with */
+  add(webSocket: WebSocket, onSilent: () => void): void
   remove(webSocket: WebSocket): void
   stop(): void
 }
@@ -13,27 +14,27 @@ export interface Heartbeat {
 const SILENT_BEATS_MAX = 3
 
 export function createHeartbeat(options: { readonly everyMs: number }): Heartbeat {
-  const silentBeats = new Map<WebSocket, number>()
+  const sockets = new Map<WebSocket, { silentBeats: number; readonly onSilent: () => void }>()
   const timer = setInterval(() => {
-    for (const [webSocket, beats] of silentBeats) {
-      if (beats >= SILENT_BEATS_MAX) {
-        webSocket.close(4408)
-        webSocket.terminate()
+    for (const [webSocket, state] of sockets) {
+      if (state.silentBeats >= SILENT_BEATS_MAX) {
+        state.onSilent()
         continue
       }
-      silentBeats.set(webSocket, beats + 1)
+      state.silentBeats++
       if (webSocket.readyState === webSocket.OPEN) webSocket.ping()
     }
   }, options.everyMs)
   timer.unref()
   return {
-    add(webSocket) {
-      silentBeats.set(webSocket, 0)
-      const hear = () => silentBeats.has(webSocket) && silentBeats.set(webSocket, 0)
+    add(webSocket, onSilent) {
+      const state = { silentBeats: 0, onSilent }
+      sockets.set(webSocket, state)
+      const hear = () => void (state.silentBeats = 0)
       webSocket.on('pong', hear)
       webSocket.on('message', hear)
     },
-    remove: (webSocket) => void silentBeats.delete(webSocket),
+    remove: (webSocket) => void sockets.delete(webSocket),
     stop: () => clearInterval(timer),
   }
 }

@@ -8,7 +8,9 @@ export interface Registry {
   ofUser(tenantId: TenantId, userId: UserId): ReadonlySet<Connection>
   ofSession(sessionId: SessionId): ReadonlySet<Connection>
   watchersOf(tenantId: TenantId, userId: UserId): ReadonlySet<Connection>
+  /** Watches these instead of those before. */
   watch(connection: Connection, userIds: readonly UserId[]): void
+  unwatch(connection: Connection, userIds: readonly UserId[]): void
   all(): Iterable<Connection>
   readonly size: number
 }
@@ -22,7 +24,7 @@ export function createRegistry(): Registry {
   const byWatched = new Map<string, Set<Connection>>()
   const userKey = (tenantId: TenantId, userId: UserId) => `${tenantId}/${userId}`
 
-  function unwatch(connection: Connection): void {
+  function unwatchAll(connection: Connection): void {
     for (const userId of connection.watched) drop(byWatched, userKey(connection.ctx.tenantId, userId), connection)
   }
 
@@ -36,15 +38,22 @@ export function createRegistry(): Registry {
       all.delete(connection)
       drop(byUser, userKey(connection.ctx.tenantId, connection.ctx.userId), connection)
       drop(bySession, connection.ctx.sessionId, connection)
-      unwatch(connection)
+      unwatchAll(connection)
     },
     ofUser: (tenantId, userId) => byUser.get(userKey(tenantId, userId)) ?? NONE,
     ofSession: (sessionId) => bySession.get(sessionId) ?? NONE,
     watchersOf: (tenantId, userId) => byWatched.get(userKey(tenantId, userId)) ?? NONE,
     watch(connection, userIds) {
-      unwatch(connection)
+      // A socket that has closed while it asked would be kept for ever.
+      if (!all.has(connection)) return
+      unwatchAll(connection)
       connection.watched = new Set(userIds)
       for (const userId of userIds) put(byWatched, userKey(connection.ctx.tenantId, userId), connection)
+    },
+    unwatch(connection, userIds) {
+      const gone = new Set(userIds)
+      connection.watched = new Set([...connection.watched].filter((userId) => !gone.has(userId)))
+      for (const userId of userIds) drop(byWatched, userKey(connection.ctx.tenantId, userId), connection)
     },
     all: () => all,
     get size() {

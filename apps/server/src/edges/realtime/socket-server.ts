@@ -44,6 +44,8 @@ export interface SocketServer {
 
 const RECONNECT_SPREAD_MS = 3_000
 const DRAIN_MS_MAX = 5_000
+/** RFC 6455 §7.1.5: there was no closing handshake. */
+const NO_HANDSHAKE = 1006
 /** Requests that wait for their ticket; more are turned away before any work is done for them. */
 const UPGRADES_MAX = 1_000
 
@@ -74,9 +76,7 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
     const origin: Origin = { requestId: deps.ids.next(), address: addressOf(request, deps.trustProxy) }
     try {
       const ctx = await admit(deps, request, origin)
-      const connectionId = origin.requestId
-      await deps.recordOpen(ctx, connectionId)
-      webSockets.handleUpgrade(request, transport, head, (webSocket) => open(webSocket, transport, ctx))
+      await upgrade(request, transport, head, ctx)
     } catch (error) {
       const act = { action: 'socket.open' as const, activity: false, operation: 'socket.open' }
       const refusal =
@@ -85,23 +85,40 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
     }
   }
 
-  function open(webSocket: WebSocket, transport: Duplex, ctx: Ctx): void {
-    const connection = createConnection(deps, webSocket, transport, ctx)
+  /** The opening is recorded first; when the peer has gone meanwhile, or shakes hands wrongly, so is its end. */
+  async function upgrade(request: IncomingMessage, transport: Duplex, head: Buffer, ctx: Ctx): Promise<void> {
+    const connectionId = deps.ids.next<string>()
+    await deps.recordOpen(ctx, connectionId)
+    let isOpen = false
+    webSockets.handleUpgrade(request, transport, head, (webSocket) => {
+      isOpen = true
+      open(webSocket, transport, ctx, connectionId)
+    })
+    if (!isOpen) recordClose(ctx, { connectionId, code: NO_HANDSHAKE, typing: [] })
+  }
+
+  function recordClose(ctx: Ctx, closing: Parameters<typeof deps.recordClose>[1]): void {
+    const recorded = deps
+      .recordClose(ctx, closing)
+      .catch((error: unknown) => deps.log.warn('socket.failed', { requestId: closing.connectionId }, error))
+    closings.add(recorded)
+    void recorded.then(() => closings.delete(recorded))
+  }
+
+  function open(webSocket: WebSocket, transport: Duplex, ctx: Ctx, connectionId: string): void {
+    const connection = createConnection(deps, webSocket, transport, ctx, connectionId)
     makeRoom(deps, connection)
     deps.registry.add(connection)
-    heartbeat.add(webSocket)
+    heartbeat.add(webSocket, () => connection.drop(4408))
     webSocket.on('error', () => webSocket.terminate())
-    webSocket.on('close', (code) => {
+    webSocket.on('close', (peerCode) => {
+      const code = connection.closedWith ?? peerCode
       heartbeat.remove(webSocket)
       deps.registry.remove(connection)
       deps.delivering.end(connection)
       deps.onClose(connection)
       const typing = [...connection.typingSignals].map(([conversationId, count]) => `${conversationId}:${count}`)
-      const closing = deps
-        .recordClose(ctx, { connectionId: connection.id, code, typing })
-        .catch((error: unknown) => deps.log.warn('socket.failed', { requestId: connection.id }, error))
-      closings.add(closing)
-      void closing.then(() => closings.delete(closing))
+      recordClose(ctx, { connectionId, code, typing })
       deps.log.info('socket.closed', { requestId: connection.id, closeCode: code })
     })
     deps.onOpen(connection)
@@ -124,7 +141,7 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
 
 async function admit(deps: SocketServerDeps, request: IncomingMessage, origin: Origin): Promise<Ctx> {
   if (deps.isDraining()) throw problem('platform/draining')
-  if (new URL(request.url ?? '/', 'http://host').pathname !== SOCKET_PATH) throw problem('platform/not-found')
+  if (request.url?.split('?', 1)[0] !== SOCKET_PATH) throw problem('platform/not-found')
   if (!isOriginAllowed(request.headers.origin, request.headers.host, deps.allowedOrigins))
     throw problem('platform/origin-refused')
   const offered = String(request.headers['sec-websocket-protocol'] ?? '')
