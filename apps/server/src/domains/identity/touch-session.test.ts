@@ -172,8 +172,9 @@ describe.each(databaseKinds)('on %s', (kind) => {
       await refusalOf(clinic.refresh(alice.signedIn), 'identity/session-ended')
       const ctx = await clinic.ctxOf(elsewhere)
       const { items } = await clinic.routes.listDevices(ctx, { limit: 50 })
-      expect(items.map((device) => device.revokedAt === null)).toEqual([false, true])
-      expect(deviceOf(elsewhere).deviceId).toBe(items[1]!.deviceId)
+      const good = items.filter((device) => device.revokedAt === null)
+      expect(good.map((device) => device.deviceId)).toEqual([deviceOf(elsewhere).deviceId])
+      expect(items).toHaveLength(2)
     })
 
     test('of another user is 404 for Bob; one that does not exist too', async () => {
