@@ -87,6 +87,7 @@ export async function measureDurableSends(setting: Setting): Promise<readonly Se
   })
   const bed: Bed = { ground, server, load, sql, url, pairs, rooms }
   await connectAll(bed, false)
+  await warmUp(setting, bed)
   const tables: Table[] = []
   for (const shape of [oneSender, severalSenders]) tables.push(await compareSends(setting, bed, shape))
   const stages = await measureStages(setting, bed)
@@ -100,6 +101,7 @@ export async function measureDurableSends(setting: Setting): Promise<readonly Se
     'both members live: each message is also delivered to two devices',
   )
   const latency = await measureLatency(setting, bed)
+  await load.call('disconnect', undefined)
   await server.call('stop', undefined)
   await sql.call('stop', undefined)
   const name = databaseNames[setting.kind]
@@ -119,6 +121,13 @@ export async function measureDurableSends(setting: Setting): Promise<readonly Se
 async function connectAll({ server, load, url }: Bed, isLive: boolean): Promise<void> {
   const tickets = await server.call('tickets', { people: Array.from({ length: PEOPLE }, (_, index) => index) })
   await load.call('connect', { url, tickets, isLive })
+}
+
+/** Both sides run until their code is compiled for speed, and the tables have some rows. */
+async function warmUp({ isQuick }: Setting, bed: Bed): Promise<void> {
+  const ms = isQuick ? 3_000 : 6_000
+  await bed.load.call('send', { senders: oneSender.senders(bed, 64), warmUpMs: 0, ms })
+  await bed.sql.call('run', { inFlight: 64, conversations: PAIRS, warmUpMs: 0, ms: ms / 2 })
 }
 
 async function sendPass(
@@ -148,32 +157,46 @@ async function sendPass(
   }
 }
 
+async function barePass({ warmUpMs, ms }: Setting, bed: Bed, { conversations }: Shape, inFlight: number) {
+  const before = bed.ground.databaseCpuUs()
+  const ran = await bed.sql.call('run', { inFlight, conversations, warmUpMs, ms })
+  const database = ((bed.ground.databaseCpuUs() - before) * ms) / (ms + warmUpMs)
+  return {
+    ...ran,
+    perSecond: ran.acknowledged / ran.seconds,
+    main: ran.mainUs / ran.acknowledged,
+    database: (ran.cpuUs - ran.mainUs + database) / ran.acknowledged,
+  }
+}
+
 async function compareSends(setting: Setting, bed: Bed, shape: Shape, caption: string = shape.name): Promise<Table> {
-  const { warmUpMs, ms, passes } = setting
+  const { passes } = setting
   const rows: string[][] = []
   for (const inFlight of IN_FLIGHT) {
     const ours = []
     const bare = []
     for (let pass = 0; pass < passes; pass++) {
-      bare.push(await bed.sql.call('run', { inFlight, conversations: shape.conversations, warmUpMs, ms }))
+      bare.push(await barePass(setting, bed, shape, inFlight))
       ours.push(await sendPass(setting, bed, shape, inFlight))
     }
     const our = medianPass(ours, (pass) => pass.perSecond)
-    const reference = medianPass(bare, (pass) => pass.acknowledged / pass.seconds)
+    const reference = medianPass(bare, (pass) => pass.perSecond)
     const part = medianRatio(
       ours.map((pass) => pass.perSecond),
-      bare.map((pass) => pass.acknowledged / pass.seconds),
+      bare.map((pass) => pass.perSecond),
     )
     const { main, others, database } = our.cpuUs
     rows.push([
       String(inFlight),
       whole(our.perSecond),
       [our.p50, our.p95, our.p99].map((value) => fixed(value)).join(' / '),
-      whole(reference.acknowledged / reference.seconds),
+      whole(reference.perSecond),
       [reference.p50, reference.p95, reference.p99].map((value) => fixed(value)).join(' / '),
       ratio(part),
       `${fixed(main, 0)} + ${fixed(others + database, 0)}`,
-      fixed(reference.cpuUs / reference.acknowledged, 0),
+      `${fixed(reference.main, 0)} + ${fixed(reference.database, 0)}`,
+      ratio((reference.main + reference.database) / (main + others + database)),
+      fixed(our.cpuUs.load, 0),
       whole(our.delivered),
     ])
     process.stdout.write(`  ${setting.kind}, ${caption}, ${inFlight} in flight: ${rows.at(-1)!.slice(1).join(' | ')}\n`)
@@ -188,7 +211,9 @@ async function compareSends(setting: Setting, bed: Bed, shape: Shape, caption: s
       'its p50 / p95 / p99 ms',
       'ratio',
       'CPU µs/message: main thread + database and others',
-      'bare: client CPU µs',
+      'the same of bare',
+      'ratio by CPU',
+      'load generator µs',
       'deliveries/s',
     ],
     rows,

@@ -105,6 +105,7 @@ async function measureFanOut(
       perWrite,
     })
   }
+  await load.call('disconnect', undefined)
   const our = medianPass(ours, (pass) => pass.perSecond)
   const beside = medianPass(reference, (pass) => pass.perSecond)
   const part = medianRatio(
