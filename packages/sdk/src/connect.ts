@@ -143,7 +143,8 @@ async function begin(core: Core, userId: UserId | undefined, signal: AbortSignal
       const problem = toProblem(error)
       if (signal.aborted) return
       if (problem.retry === 'after-reauth' || problem.retry === 'never') {
-        core.runtime.dispatch({ type: 'end', reason: problem.retry === 'never' ? 'refused' : 'session' })
+        const reason = problem.retry === 'never' ? 'refused' : 'session'
+        core.runtime.dispatch({ type: 'end', reason, problem: problem.toDocument() })
         return
       }
       const delayMs = backoffMs(retryBackoff, failures, fraction(core.random), problem.retryAfterMs)

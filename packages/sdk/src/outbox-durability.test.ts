@@ -104,3 +104,15 @@ test('messages written without a network wait on the disk and go in order when t
   expect(texts(await until(online.conversation(ward), (s) => texts(s).length === words.length))).toEqual(words)
   await server[Symbol.asyncDispose]()
 })
+
+test('a store that cannot be opened ends the connection with its reason', async () => {
+  await using server = await startPeerServer()
+  const directory = await newFolder()
+  const storage = (): Storage => fileStorage({ directory })
+  await using first = connect({ url: server.url, userId: alice, getToken: async () => alice, storage: storage() })
+  await first.ready
+  await using second = connect({ url: server.url, userId: alice, getToken: async () => alice, storage: storage() })
+  const ended = await until(second.connection, ({ status }) => status === 'ended')
+  expect(ended).toMatchObject({ reason: 'refused', problem: { code: 'sdk/storage-failed' } })
+  await expect(second.ready).rejects.toMatchObject({ code: 'sdk/storage-failed' })
+})

@@ -4,7 +4,6 @@ import type { ConversationId, DeviceId, UserId } from '@sotto/protocol'
 export const alice = '0197a000-0000-7000-8000-00000000a11c' as UserId
 export const bob = '0197a000-0000-7000-8000-000000000b0b' as UserId
 export const mallory = '0197a000-0000-7000-8000-00000000ba11' as UserId
-export const people: readonly UserId[] = [alice, bob, mallory]
 
 export function device(number: number): DeviceId {
   return `0197a000-0000-7000-8000-d${String(number).padStart(11, '0')}` as DeviceId

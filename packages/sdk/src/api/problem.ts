@@ -69,7 +69,7 @@ const sdkProblems: Record<SdkProblemCode, readonly [title: string, retry: Retry]
   'sdk/timeout': ['The server did not answer in time', 'after-delay'],
   'sdk/aborted': ['The caller gave up', 'never'],
   'sdk/unexpected-reply': ['Something between this device and the server answered in its place', 'after-delay'],
-  'sdk/storage-failed': ['This device could not store the message', 'never'],
+  'sdk/storage-failed': ['The storage of this device does not work', 'never'],
   'sdk/signed-out': ['There is no session to resume', 'after-reauth'],
   'sdk/discarded': ['The message was discarded before it was sent', 'never'],
   'sdk/closed': ['This connection object was closed', 'never'],

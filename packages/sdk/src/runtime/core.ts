@@ -5,7 +5,7 @@ import { createListeners } from '../platform/live.ts'
 import type { Clock } from '../platform/clock.ts'
 import { uuidv7, type Random } from '../platform/random.ts'
 import type { Storage } from '../storage/storage.port.ts'
-import type { Effect, OutboxItem, OutboxRecord, SyncState } from '../sync/state.ts'
+import type { Effect, OutboxItem, OutboxRecord, Restored, SyncState } from '../sync/state.ts'
 import { createEffects } from './effects.ts'
 import { openPersistence, type Persistence } from './persistence.ts'
 import { createRuntime, type Change, type Runtime } from './runtime.ts'
@@ -40,7 +40,7 @@ export interface Core {
   readonly runtime: Runtime
   /** Called after every change, with what changed. */
   onChange(listener: (change: Change) => void): () => void
-  /** Opens the user's store and starts the engine. */
+  /** Opens the user's store and starts the engine. @throws SottoProblem `sdk/storage-failed` */
   start(me: UserId): Promise<void>
   send(id: ConversationId, payload: SendablePayload, header: MessageHeader): Promise<Queued>
   retry(entryId: EntryId): void
@@ -135,6 +135,11 @@ export function createCore(deps: CoreDeps): Core {
     runtime.dispatch({ type: 'leader', leader: true, outbox })
   }
 
+  async function open(me: UserId): Promise<{ readonly persistence: Persistence; readonly restored: Restored }> {
+    const persistence = await openPersistence(deps.storage, deps.url, me)
+    return { persistence, restored: await persistence.load() }
+  }
+
   function whenOpened(): Promise<NonNullable<typeof opened>> {
     if (opened !== undefined) return Promise.resolve(opened)
     return new Promise((resolve, reject) => {
@@ -157,8 +162,9 @@ export function createCore(deps: CoreDeps): Core {
     },
 
     async start(me) {
-      const persistence = await openPersistence(deps.storage, deps.url, me)
-      const restored = await persistence.load()
+      const { persistence, restored } = await open(me).catch((error: unknown) => {
+        throw sdkProblem('sdk/storage-failed', error)
+      })
       if (stopped) return await persistence.close()
       lastOrder = Math.max(0, ...restored.outbox.map(({ order }) => order))
       const { shared } = deps.storage

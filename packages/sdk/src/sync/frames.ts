@@ -96,6 +96,9 @@ function onReply(draft: Draft, id: number, result: unknown): void {
   own(draft, 'commands').delete(id)
   onAnswer(draft)
   const { op, conversationId, entryId } = command
+  // The user is there: the session goes on.
+  if (draft.state.link.expiring && (op === 'message.send' || op === 'typing.signal'))
+    setLink(draft, { expiring: false })
   if (op === 'conversation.sync') onSynced(draft, result as Sync)
   if (op === 'message.send' && entryId !== undefined) acknowledge(draft, entryId, result as Sent)
   if (op === 'message.send' && conversationId !== undefined) planRepair(draft, conversationId, 'echo')

@@ -178,7 +178,7 @@ export type Input = LinkInput | ConversationInput | OutboxInput
 export type LinkInput =
   | { readonly type: 'start'; readonly me: UserId; readonly restored: Restored }
   | { readonly type: 'restart' }
-  | { readonly type: 'end'; readonly reason: EndReason }
+  | { readonly type: 'end'; readonly reason: EndReason; readonly problem?: ProblemDocument }
   | { readonly type: 'tick' }
   | { readonly type: 'wake' }
   | { readonly type: 'network'; readonly offline: boolean }

@@ -72,7 +72,7 @@ function apply(draft: Draft, input: Input): void {
     case 'restart':
       return restart(draft)
     case 'end':
-      return end(draft, input.reason)
+      return end(draft, input.reason, input.problem)
     case 'tick':
       return tick(draft)
     case 'wake':
