@@ -32,9 +32,10 @@ export function listSlowChecks(): readonly Check[] {
   ]
 }
 
-/** Packages for the browser have a tsconfig of their own, with the DOM in it. */
+/** What runs in a browser, or drives one, has a tsconfig of its own, with the DOM in it. */
 function workspaceTypes(): readonly Check[] {
-  const configs = globSync('{apps,packages}/*/tsconfig.json', { cwd: root, exclude: (name) => SKIPPED.has(name) })
+  const patterns = ['{apps,packages}/*/tsconfig.json', 'test/tsconfig.json']
+  const configs = globSync(patterns, { cwd: root, exclude: (name) => SKIPPED.has(name) })
   return configs
     .toSorted()
     .map((config) => script(`types of ${dirname(config)}`, TSC, '-p', dirname(config), '--noEmit'))

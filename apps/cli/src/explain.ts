@@ -11,19 +11,19 @@ const forPeople = [
 
 interface SystemError {
   readonly code?: unknown
-  readonly port?: unknown
-  readonly path?: unknown
+  readonly port?: number
+  readonly path?: string
 }
 
 /** What the system says by a code, in words that say what to do. */
 const ofTheSystem: Readonly<Record<string, (error: SystemError) => string>> = {
   EADDRINUSE: ({ port }) =>
-    `Port ${String(port)} is in use. Stop what listens there, or choose another with SOTTO_PORT (0 takes a free one).`,
+    `Port ${port ?? ''} is in use. Stop what listens there, or choose another with SOTTO_PORT (0 takes a free one).`,
   EADDRNOTAVAIL: () => 'SOTTO_HOST is no address of this machine.',
   EACCES: ({ port, path }) =>
     port === undefined
-      ? `${String(path ?? 'A file')} is not ours to use: check who owns it.`
-      : `Port ${String(port)} is not ours to listen on. Choose one above 1023 with SOTTO_PORT.`,
+      ? `${path ?? 'A file'} is not ours to use: check who owns it.`
+      : `Port ${port} is not ours to listen on. Choose one above 1023 with SOTTO_PORT.`,
   ENOSPC: () => 'The disk is full. Make room and start again; what was acknowledged is safe.',
 }
 

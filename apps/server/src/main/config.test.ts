@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { ConfigurationRefused, limitSetting, loadConfig, settings, tunableLimits } from './config.ts'
+import { limitSetting, loadConfig, settings, tunableLimits, type ConfigurationRefused } from './config.ts'
 
 function problemsOf(env: Readonly<Record<string, string>>): readonly string[] {
   try {
