@@ -192,7 +192,8 @@ export function createPeer(): Peer {
     },
     addMember(id, userId) {
       const room = rooms.get(id)!
-      room.members.set(userId, { userId, deliveredSeq: 0, readSeq: room.log.length })
+      const { length } = room.log
+      room.members.set(userId, { userId, deliveredSeq: length, readSeq: length })
       left.get(userId)?.delete(id)
       membership(room, 'added', [userId])
       emitTo(room, { op: 'conversation', conversationId: id })

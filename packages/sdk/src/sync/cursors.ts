@@ -131,11 +131,11 @@ export function askForCursors(draft: Draft, id: ConversationId): void {
   draft.effects.push({ type: 'list-cursors', id, asked })
 }
 
-/** All cursors at once: who is not among them is no longer a member. */
+/** All cursors at once: who is not among them is no longer a member. An answer to an older question is out of date. */
 export function onCursorsListed(draft: Draft, id: ConversationId, asked: number, items: readonly Cursor[]): void {
+  if (draft.state.conversations.get(id)?.cursorsAsked !== asked) return
   adoptCursors(draft, id, items)
   changeConversation(draft, id, (known) => {
-    if (known.cursorsAsked !== asked) return known
     const members = new Set(items.map(({ userId }) => userId))
     const cursors = new Map([...known.cursors].filter(([userId]) => members.has(userId)))
     return cursors.size === known.cursors.size ? known : { ...known, cursors }
