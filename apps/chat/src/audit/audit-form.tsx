@@ -1,6 +1,7 @@
 import type { User } from '@sotto/sdk'
 import { useState, type SubmitEvent } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { SelectField, type Choice } from '../ui/select-field.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { auditActions, auditOutcomes } from './audit-words.ts'
 import { anyEvent, type AuditFilter } from './audit-filter.ts'
@@ -14,6 +15,7 @@ export interface AuditFormProps {
 export function AuditForm({ filter, users, onSearch }: AuditFormProps) {
   const { t } = useLanguage()
   const [wanted, setWanted] = useState(filter)
+  const any = { value: '', label: t('audit.any') }
   const set = (part: Partial<AuditFilter>): void => setWanted({ ...wanted, ...part })
 
   function submit(event: SubmitEvent): void {
@@ -29,22 +31,30 @@ export function AuditForm({ filter, users, onSearch }: AuditFormProps) {
   return (
     <search>
       <form className="audit-form" onSubmit={submit}>
-        <Choice label={t('audit.actor')} value={wanted.actorUserId} onChange={(actorUserId) => set({ actorUserId })}>
-          {users.map(({ userId, displayName }) => [userId, displayName])}
-        </Choice>
-        <Choice
+        <SelectField
+          label={t('audit.actor')}
+          value={wanted.actorUserId}
+          choices={[any, ...users.map(personChoice)]}
+          onValue={(actorUserId) => set({ actorUserId })}
+        />
+        <SelectField
           label={t('audit.subject')}
           value={wanted.subjectUserId}
-          onChange={(subjectUserId) => set({ subjectUserId })}
-        >
-          {users.filter(({ role }) => role === 'patient').map(({ userId, displayName }) => [userId, displayName])}
-        </Choice>
-        <Choice label={t('audit.action')} value={wanted.action} onChange={(action) => set({ action })}>
-          {auditActions.map((action) => [action, t(`audit.action.${action}`)])}
-        </Choice>
-        <Choice label={t('audit.outcome')} value={wanted.outcome} onChange={(outcome) => set({ outcome })}>
-          {auditOutcomes.map((outcome) => [outcome, t(`audit.outcome.${outcome}`)])}
-        </Choice>
+          choices={[any, ...users.filter(({ role }) => role === 'patient').map(personChoice)]}
+          onValue={(subjectUserId) => set({ subjectUserId })}
+        />
+        <SelectField
+          label={t('audit.action')}
+          value={wanted.action}
+          choices={[any, ...auditActions.map((value) => ({ value, label: t(`audit.action.${value}`) }))]}
+          onValue={(action) => set({ action })}
+        />
+        <SelectField
+          label={t('audit.outcome')}
+          value={wanted.outcome}
+          choices={[any, ...auditOutcomes.map((value) => ({ value, label: t(`audit.outcome.${value}`) }))]}
+          onValue={(outcome) => set({ outcome })}
+        />
         <TextField label={t('audit.from')} type="date" value={wanted.fromOn} onValue={(fromOn) => set({ fromOn })} />
         <TextField label={t('audit.to')} type="date" value={wanted.toOn} onValue={(toOn) => set({ toOn })} />
         <TextField
@@ -65,26 +75,6 @@ export function AuditForm({ filter, users, onSearch }: AuditFormProps) {
   )
 }
 
-interface ChoiceProps {
-  readonly label: string
-  readonly value: string
-  readonly onChange: (value: string) => void
-  readonly children: readonly (readonly [value: string, label: string])[]
-}
-
-function Choice({ label, value, onChange, children }: ChoiceProps) {
-  const { t } = useLanguage()
-  return (
-    <label className="field">
-      <span>{label}</span>
-      <select value={value} onChange={(event) => onChange(event.target.value)}>
-        <option value="">{t('audit.any')}</option>
-        {children.map(([each, name]) => (
-          <option key={each} value={each}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
-  )
+function personChoice({ userId, displayName }: User): Choice {
+  return { value: userId, label: displayName }
 }

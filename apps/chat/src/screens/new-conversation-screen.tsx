@@ -11,6 +11,7 @@ import { LoadProblem } from '../ui/load-problem.tsx'
 import { ErrorNotice } from '../ui/notice.tsx'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { PeoplePicker } from '../ui/people-picker.tsx'
+import { SelectField } from '../ui/select-field.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { useTask } from '../ui/use-task.ts'
 
@@ -121,19 +122,16 @@ interface SubjectSelectProps {
 /** Which patient it is about decides how it is kept and what the audit trail says. */
 function SubjectSelect({ users, value, onChange }: SubjectSelectProps) {
   const { t } = useLanguage()
+  const patients = users.filter(({ role }) => role === 'patient')
   return (
-    <label className="field">
-      <span>{t('new.about')}</span>
-      <select value={value} onChange={(event) => onChange(event.target.value)}>
-        <option value="">{t('new.aboutNobody')}</option>
-        {users
-          .filter(({ role }) => role === 'patient')
-          .map(({ userId, displayName }) => (
-            <option key={userId} value={userId}>
-              {displayName}
-            </option>
-          ))}
-      </select>
-    </label>
+    <SelectField
+      label={t('new.about')}
+      value={value}
+      choices={[
+        { value: '', label: t('new.aboutNobody') },
+        ...patients.map(({ userId, displayName }) => ({ value: userId, label: displayName })),
+      ]}
+      onValue={onChange}
+    />
   )
 }
