@@ -39,8 +39,13 @@ export function commitmentInput(event: CanonicalValue): Uint8Array {
  * @returns 32 bytes
  */
 export function commitEvent(hmacSha256: HmacSha256, salt: Uint8Array, event: CanonicalValue): Uint8Array {
+  return commitCanonicalEvent(hmacSha256, salt, canonicalBytes(event))
+}
+
+/** @param canonical  `canonicalBytes` of the event, for who has them already */
+export function commitCanonicalEvent(hmacSha256: HmacSha256, salt: Uint8Array, canonical: Uint8Array): Uint8Array {
   if (salt.length !== AUDIT_SALT_BYTES) throw new TypeError('The salt of a commitment has 32 bytes')
-  return hmacSha256(salt, commitmentInput(event))
+  return hmacSha256(salt, join(COMMITMENT_LABEL, canonical))
 }
 
 /** Whether `event` with its salt is what was committed to. Neither side is a secret, so the comparison may take its time. */

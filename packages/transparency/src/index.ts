@@ -2,6 +2,7 @@ export { canonicalBytes, canonicalize, JCS_DEPTH_MAX } from './jcs.ts'
 export type { CanonicalValue } from './jcs.ts'
 export {
   AUDIT_SALT_BYTES,
+  commitCanonicalEvent,
   commitmentInput,
   commitEvent,
   encodeLeaf,

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import type { AuditEvent, TenantId, UserId } from '@sotto/protocol'
-import { AUDIT_SALT_BYTES, canonicalBytes, commitEvent } from '@sotto/transparency'
+import { AUDIT_SALT_BYTES, commitCanonicalEvent } from '@sotto/transparency'
 import type { AnonymousCtx, Ctx } from '../../platform/context/context.ts'
 import type { DataKey } from '../../platform/crypto/envelope.ts'
 import type { Sealer } from '../../platform/crypto/seal.ts'
 import { hmacSha256, keyedHash } from '../../platform/crypto/primitives.ts'
 import type { Tx } from '../../platform/db/tx.ts'
 import type { Ids, Random } from '../../platform/ids/ids.ts'
-import type { Clock, Instant } from '../../platform/time/clock.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { KeyAccess } from '../keys/index.ts'
 import { buildAuditEvent, type AuditItem, type AuditRecord } from './audit-event.model.ts'
 import { insertAuditRows, type AuditRow } from './audit-store.ts'
+import { canonicalEvent } from './canonical-event.ts'
 
 export type AuditIndex = 'audit-actor' | 'audit-subject' | 'audit-resource'
 
@@ -67,38 +68,58 @@ export async function recordAuditItems(
     deps.keys.getIndexKey(tx, tenantId, 'audit-resource'),
   ])
   const at = deps.clock.now()
+  const salts = Buffer.from(deps.random.bytes(AUDIT_SALT_BYTES * items.length))
+  const bodyKeys = new Map<UserId | null, DataKey>()
   const rows: AuditRow[] = []
-  for (const item of items) {
+  for (const [index, item] of items.entries()) {
     assert(item.ctx.tenantId === tenantId, 'An act is recorded in its own tenant')
-    const bodyKey = await deps.keys.getAuditKey(tx, tenantId, item.record.subjectUserId ?? null)
+    const subjectUserId = item.record.subjectUserId ?? null
+    const bodyKey = bodyKeys.get(subjectUserId) ?? (await deps.keys.getAuditKey(tx, tenantId, subjectUserId))
+    bodyKeys.set(subjectUserId, bodyKey)
     const event = buildAuditEvent(deps.ids.at(at), at, item)
+    const salt = salts.subarray(index * AUDIT_SALT_BYTES, (index + 1) * AUDIT_SALT_BYTES)
     rows.push({
-      ...sealEvent(deps, tenantId, bodyKey, at, event),
-      subjectUserId: event.subjectUserId,
-      actorIndex: event.actor.userId === null ? null : keyedHash(actorKey, event.actor.userId),
-      subjectIndex: event.subjectUserId === null ? null : keyedHash(subjectKey, event.subjectUserId),
-      resourceIndex: event.resource === null ? null : keyedHash(resourceKey, event.resource.id),
+      ...sealEvent(deps, tenantId, bodyKey, salt, event),
+      at,
+      subjectUserId,
+      actorIndex: event.actor.userId === null ? null : indexOf(actorKey, event.actor.userId),
+      subjectIndex: subjectUserId === null ? null : indexOf(subjectKey, subjectUserId),
+      resourceIndex: event.resource === null ? null : indexOf(resourceKey, event.resource.id),
     })
   }
   await insertAuditRows(tx, tenantId, rows)
 }
 
 /** The salt lies within the sealed body: erasing the body, or its key, leaves a commitment that nobody can try values on. */
-function sealEvent(deps: RecordDeps, tenantId: TenantId, bodyKey: DataKey, at: Instant, event: AuditEvent) {
-  const salt = deps.random.bytes(AUDIT_SALT_BYTES)
-  const canonical = canonicalBytes(event as never)
+function sealEvent(deps: RecordDeps, tenantId: TenantId, bodyKey: DataKey, salt: Buffer, event: AuditEvent) {
+  const canonical = Buffer.from(canonicalEvent(event), 'utf8')
   return {
     auditEventId: event.auditEventId,
-    at,
     class: event.action,
     outcome: event.outcome,
-    commitment: Buffer.from(commitEvent(hmacUnder, salt, event as never)),
+    commitment: Buffer.from(commitCanonicalEvent(hmacUnder, salt, canonical)),
     bodyEncrypted: deps.sealer.seal(
       bodyKey,
       auditContext(tenantId, event.auditEventId),
       Buffer.concat([salt, canonical]),
     ),
   }
+}
+
+/** Per index key: the same people and conversations are recorded over and over. They die with their key. */
+const knownIndexes = new WeakMap<KeyObject, Map<string, Buffer>>()
+const KNOWN_INDEXES_MAX = 4096
+
+function indexOf(key: KeyObject, id: string): Buffer {
+  let known = knownIndexes.get(key)
+  if (known === undefined) knownIndexes.set(key, (known = new Map()))
+  let index = known.get(id)
+  if (index === undefined) {
+    index = keyedHash(key, id)
+    if (known.size >= KNOWN_INDEXES_MAX) known.clear()
+    known.set(id, index)
+  }
+  return index
 }
 
 export function hmacUnder(key: Uint8Array, data: Uint8Array): Uint8Array {
