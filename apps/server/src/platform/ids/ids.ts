@@ -15,8 +15,20 @@ export interface Ids {
   at<Id extends string>(birth: Instant): Id
 }
 
+const ENTROPY_BYTES = 10
+/** Random bytes cost by the call, so they are drawn for several ids at once. Ids are no secrets: some may lie ready. */
+const IDS_PER_DRAW = 64
+
 export function createIds(clock: Clock, random: Random): Ids {
-  const at = <Id extends string>(birth: Instant) => uuidv7(birth, random.bytes(10)) as Id
+  let entropy = new Uint8Array(0)
+  let used = 0
+  const at = <Id extends string>(birth: Instant) => {
+    if (used === entropy.length) {
+      entropy = Uint8Array.from(random.bytes(ENTROPY_BYTES * IDS_PER_DRAW))
+      used = 0
+    }
+    return uuidv7(birth, entropy.subarray(used, (used += ENTROPY_BYTES))) as Id
+  }
   return { next: <Id extends string>() => at<Id>(clock.now()), at }
 }
 
