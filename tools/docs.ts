@@ -13,8 +13,9 @@ export interface Block {
   readonly code: string
 }
 
-export function codeBlocks(page: string): readonly Block[] {
-  return [...page.matchAll(/^```(?:ts|tsx)\n([\s\S]*?)^```/gm)].map((match) => ({
+export function codeBlocks(page: string, languages: readonly string[] = ['ts', 'tsx']): readonly Block[] {
+  const blocks = new RegExp(`^\`\`\`(?:${languages.join('|')})\\n([\\s\\S]*?)^\`\`\``, 'gm')
+  return [...page.matchAll(blocks)].map((match) => ({
     line: page.slice(0, match.index).split('\n').length + 1,
     code: match[1]!,
   }))
