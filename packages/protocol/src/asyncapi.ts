@@ -1,9 +1,25 @@
 import { z } from 'zod'
 import { commandIdSchema, socketCommands, type Command } from './socket/commands.ts'
+import type { ProblemCode } from './problems/catalogue.ts'
 import { closeCodes, frameSchemas, SOCKET_PATH, SOCKET_PROTOCOL } from './socket/frames.ts'
 import { renderSchema, type Rendering } from './openapi.ts'
 
 type Json = Record<string, unknown>
+
+/** Codes that any command may answer: the way in has them, whatever was asked. */
+const commonProblems: readonly ProblemCode[] = [
+  'platform/invalid-input',
+  'platform/malformed',
+  'platform/unavailable',
+  'platform/internal',
+  'identity/session-ended',
+  'keys/unreadable',
+]
+
+/** Every code that a command may answer: its own, and those of the way in. */
+export function listProblemsOfCommand(command: Command): readonly ProblemCode[] {
+  return [...new Set([...command.problems, ...commonProblems])]
+}
 
 /** Prints the socket contract as an AsyncAPI 3.0 document: what a client sends, what the server sends, how it closes. */
 export function renderAsyncApi({ version }: Rendering): Json {
@@ -26,6 +42,7 @@ export function renderAsyncApi({ version }: Rendering): Json {
       messages: [messageRef(name)],
       reply: { channel, messages: [messageRef(`reply.${command.op}`), messageRef('frame.error')] },
       'x-audit-action': typeof command.audit === 'string' ? command.audit : null,
+      'x-problems': listProblemsOfCommand(command),
     }
   }
   for (const [op, schema] of Object.entries(frameSchemas)) {

@@ -6,18 +6,31 @@ import { problemSchema } from './problems/problem.ts'
 
 type Json = Record<string, unknown>
 
-/** Codes that any operation may answer. */
+/** Codes that any operation may answer: the way in has them, whatever was asked. */
 const commonProblems: readonly ProblemCode[] = [
   'platform/invalid-input',
+  'platform/malformed',
+  'platform/too-large',
+  'platform/origin-refused',
   'platform/rate-limited',
   'platform/unavailable',
+  'platform/draining',
   'platform/internal',
 ]
+const bodyProblems: readonly ProblemCode[] = ['platform/unsupported-media-type']
 const sessionProblems: readonly ProblemCode[] = [
   'identity/unauthenticated',
   'identity/token-expired',
   'identity/session-ended',
+  'keys/unreadable',
 ]
+
+/** Every code that an operation may answer: its own, and those of the way in. */
+export function listProblemsOf(operation: Operation): readonly ProblemCode[] {
+  const { problems, method, auth } = operation
+  const body = method === 'GET' ? [] : bodyProblems
+  return [...new Set([...problems, ...commonProblems, ...body, ...(auth === 'session' ? sessionProblems : [])])]
+}
 
 export interface Rendering {
   readonly version: string
@@ -83,9 +96,8 @@ function renderParameters(schema: z.ZodObject | undefined, where: 'path' | 'quer
 }
 
 function renderProblems(operation: Operation, components: Json): Json {
-  const codes = [...operation.problems, ...commonProblems, ...(operation.auth === 'session' ? sessionProblems : [])]
   const byStatus = new Map<number, ProblemCode[]>()
-  for (const code of new Set(codes)) {
+  for (const code of listProblemsOf(operation)) {
     const { status } = problemCatalogue[code]
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }

@@ -10,9 +10,9 @@ export const problemCatalogue = {
   },
   'platform/malformed': {
     status: 400,
-    title: 'The request is not well-formed JSON',
+    title: 'The request is not well-formed',
     retry: 'never',
-    advice: 'Send one JSON object in UTF-8, nested no deeper than the limit.',
+    advice: 'Send well-formed HTTP and one JSON object in UTF-8: every name once, nested no deeper than the limit.',
   },
   'platform/too-large': {
     status: 413,

@@ -63,7 +63,7 @@ export const socketCommands = {
     reply: nothing,
     audit: 'typing.signal',
     activity: true,
-    problems: ['access/not-found', 'access/denied'],
+    problems: ['access/not-found', 'conversations/closed'],
   }),
   'presence.set': command({
     op: 'presence.set',
