@@ -24,6 +24,8 @@ export interface SimulatedDevice {
   /** Messages that reached the disk: `order` says in which order they were written. */
   readonly written: OutboxRecord[]
   readonly settled: Map<EntryId, Sent>
+  /** Messages that the server has refused for good, once at least. */
+  readonly refused: Set<EntryId>
   socket: PeerSocket | null
   generation: number
   order: number
@@ -146,6 +148,7 @@ export function createSimulation(seed: number): Simulation {
         disk.token = effect.token
         return
       case 'failed':
+        one.refused.add(effect.item.entryId)
         disk.outbox.set(effect.item.entryId, { ...effect.item, problem: effect.problem })
         return
       case 'ended':
@@ -331,6 +334,7 @@ function createDevice(userId: UserId, deviceId: DeviceId): SimulatedDevice {
     disk: { outbox: new Map(), token: null, summaries: new Map() },
     written: [],
     settled: new Map(),
+    refused: new Set(),
     socket: null,
     generation: 0,
     order: 0,
