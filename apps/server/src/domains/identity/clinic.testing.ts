@@ -25,7 +25,7 @@ import { Problem } from '../../platform/problem/problem.ts'
 import { instant, systemClock, type Clock } from '../../platform/time/clock.ts'
 import { createAccess, type FactSources } from '../access/index.ts'
 import { createAudit } from '../audit/index.ts'
-import { openAuditEvent } from '../audit/open-audit-event.ts'
+import { readAuditEvent } from '../audit/list-audit-events.ts'
 import {
   createKeyCache,
   createSubjectKey,
@@ -178,31 +178,21 @@ export async function openClinic(kind: DatabaseKind) {
   /** What the trail of a tenant says, in the order of writing: a fake clock gives many events the same instant. */
   async function readAudit(tenantId: TenantId): Promise<readonly AuditEvent[]> {
     const rows = await database.ownerQuery(
-      `select audit_event_id, created_at::text, class, outcome, commitment, body_encrypted, subject_index is not null as has_subject
+      `select e.audit_event_id, e.class, e.outcome, e.commitment, b.body_encrypted, b.subject_user_id
        from sotto.audit_event e join sotto.audit_body b using (tenant_id, created_at, audit_event_id)
        where tenant_id = $1 order by e.xmin::text::bigint, e.ctid`,
       [tenantId],
     )
-    const users = await database.ownerQuery('select user_id from sotto.app_user where tenant_id = $1', [tenantId])
-    const subjects = [null, ...users.map((row) => row['user_id'] as UserId)]
-    return Promise.all(rows.map((row) => openWithAny(tenantId, row, subjects)))
-  }
-
-  async function openWithAny(tenantId: TenantId, row: Record<string, unknown>, subjects: readonly (UserId | null)[]) {
-    const stored = {
-      ...row,
-      commitment: Buffer.from(row['commitment'] as Uint8Array),
-      body_encrypted: Buffer.from(row['body_encrypted'] as Uint8Array),
-    } as unknown as Parameters<typeof openAuditEvent>[3]
-    for (const subject of subjects) {
-      const access = <Row>(read: (tx: Tx) => Promise<Row>) => db.withTx(inTenant(tenantId), read)
-      const key = await keys.getAuditKey(access, tenantId, subject).catch(() => undefined)
-      if (key === undefined) continue
-      try {
-        return openAuditEvent(sealer, tenantId, key, stored)
-      } catch {}
-    }
-    throw new Error('An audit event opens with none of the keys')
+    const bytes = (value: unknown) => Buffer.from(value as Uint8Array)
+    return db.withTx(inTenant(tenantId), (tx) =>
+      Promise.all(
+        rows.map((row) => {
+          const columns = { commitment: bytes(row['commitment']), body_encrypted: bytes(row['body_encrypted']) }
+          const stored = { ...row, ...columns } as unknown as Parameters<typeof readAuditEvent>[3]
+          return readAuditEvent({ clock, random, ids, sealer, keys }, tx, { tenantId }, stored)
+        }),
+      ),
+    )
   }
 
   return {

@@ -50,6 +50,9 @@ describe.each(databaseKinds)('on %s', (kind) => {
       const node = clinic.startNode()
       const [one, other] = await Promise.all([clinic.refresh(alice.signedIn), clinic.refresh(alice.signedIn, node)])
       expect(one.refreshToken.reveal()).not.toBe(other.refreshToken.reveal())
+      // They met at the session's row: one turned the family on, the other saw it.
+      const trail = (await clinic.readAudit(tenant.tenantId)).filter((event) => event.action === 'session.refresh')
+      expect(trail.map((event) => event.details['isRepeat'])).toEqual([false, true])
       expect(await isAlive(one)).toBe(true)
       expect(await isAlive(other)).toBe(true)
       clinic.clock.pass(4 * MINUTE_MS)
