@@ -32,8 +32,8 @@ export interface Validators {
 /** @param document  OpenAPI 3.1; a running server's, or the one that this checkout prints */
 export function createValidators(document: Json = renderOpenApi({ version: '0' })): Validators {
   const ajv = new Ajv2020({ strict: true, allErrors: false, allowUnionTypes: true })
-  ajv.addKeyword('id')
-  ajv.addSchema({ $id: 'openapi', ...(document['components'] as Json) }, 'openapi')
+  const { schemas } = document['components'] as { readonly schemas: Json }
+  ajv.addSchema(local({ $id: 'openapi', $defs: schemas }))
   const replies = new Map<string, ValidateFunction | undefined>()
   for (const [path, methods] of Object.entries(document['paths'] as Record<string, Record<string, Json>>)) {
     for (const [method, operation] of Object.entries(methods)) {
@@ -64,5 +64,5 @@ export function createValidators(document: Json = renderOpenApi({ version: '0' }
 
 /** References to components, as ajv finds them under the document's own id. */
 function local(schema: Json): Json {
-  return JSON.parse(JSON.stringify(schema).replaceAll('#/components/', 'openapi#/')) as Json
+  return JSON.parse(JSON.stringify(schema).replaceAll('#/components/schemas/', 'openapi#/$defs/')) as Json
 }

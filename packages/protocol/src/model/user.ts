@@ -8,8 +8,11 @@ export const roleSchema = z
   .meta({ id: 'Role' })
 export type Role = z.infer<typeof roleSchema>
 
-/** Names are shown to people: no control characters, no line breaks, no bidirectional overrides (UTS #39 §5). */
-const printable = /^[^\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+$/u
+/**
+ * Names are shown to people: no control characters, no line breaks, no bidirectional overrides (UTS #39 §5), and no halves of
+ * characters, which UTF-8 cannot carry.
+ */
+const printable = /^[^\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]+$/u
 export const nameSchema = z
   .string()
   .trim()
@@ -29,7 +32,7 @@ export const loginSchema = z
   .trim()
   .min(3)
   .max(254)
-  .regex(/^[^\s\p{Cc}]+$/u, 'no spaces')
+  .regex(/^[^\s\p{Cc}\p{Cs}]+$/u, 'no spaces')
 export const tenantSlugSchema = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lowercase letters, digits and hyphens')
