@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { migrate, pendingMigrations, readMigrations } from '../platform/db/migrate.ts'
+import { isContextKeyOf, migrate, pendingMigrations, readMigrations } from '../platform/db/migrate.ts'
 import type { Config } from './config.ts'
 import { CONTEXT_KEY_PURPOSE, openKeyring } from './open-ground.ts'
 
@@ -25,8 +25,13 @@ export async function migratePostgres(
     if (options.isDryRun) return pending.map(({ name }) => name)
     const isEmpty = pending.length === migrations.length
     const keyring = await openKeyring(config, { mayCreate: options.mayCreateKeyring && isEmpty })
+    const contextKey = keyring.derive(CONTEXT_KEY_PURPOSE)
+    if (!isEmpty && !(await isContextKeyOf(client, contextKey)))
+      throw new Error(
+        'The keyring does not belong to this database: migrating with it would lock out every server. Restore the one that does, or correct SOTTO_KEYRING_DIR.',
+      )
     const loginRole = decodeURIComponent(new URL(config.database.url.reveal()).username)
-    return await migrate({ client, contextKey: keyring.derive(CONTEXT_KEY_PURPOSE), loginRole })
+    return await migrate({ client, contextKey, loginRole })
   } finally {
     await client.end()
   }

@@ -157,6 +157,18 @@ async function keepRecord(client: MigrationClient, { version, name, checksum }: 
   ])
 }
 
+/** @returns whether proofs made with this key count in the database; true when it has no key yet */
+export async function isContextKeyOf(client: MigrationClient, contextKey: KeyObject): Promise<boolean> {
+  const { inner } = hmacPads(contextKey)
+  await client.query('set role sotto_owner')
+  try {
+    const { rows } = await client.query('select inner_pad = $1 as same from sotto.context_key', [inner])
+    return rows.every((row) => (row as { same: boolean }).same)
+  } finally {
+    await client.query('reset role')
+  }
+}
+
 async function storeContextKey(client: MigrationClient, contextKey: KeyObject): Promise<void> {
   const { inner, outer } = hmacPads(contextKey)
   await client.query('set role sotto_owner')

@@ -1,0 +1,156 @@
+/** @feature K4 D1 E1 */
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { signIn, signInByLink } from '@sotto/sdk'
+import { loadConfig, openKeyring } from '@sotto/server'
+import { startPostgresServer, startServerProcess, type PostgresServer } from '@sotto/testkit'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeDataFolder, runCli, type DataFolder } from '../../apps/cli/src/run-cli.testing.ts'
+import { readBlocks, runShell, runTypeScript } from './guide.testing.ts'
+
+// The guide, section by section, as its reader would go through it: the page's own SQL, commands and script.
+
+const GUIDE = 'production-set-up.md'
+const PASSWORD = 'seventeen quiet herons'
+const LINK = /(\S+)\/#\/sign-in-link\/(\S+)/
+
+describe('on PostgreSQL', () => {
+  let cluster: PostgresServer
+  let folder: DataFolder
+  let env: Readonly<Record<string, string>>
+  let shell: readonly string[]
+  let link: string
+
+  beforeAll(async () => {
+    cluster = await startPostgresServer()
+    folder = await makeDataFolder()
+    shell = await readBlocks(GUIDE, 'sh')
+    const backupDir = join(folder.path, 'backup')
+    await mkdir(backupDir)
+    env = {
+      ...folder.env,
+      DATABASE_URL: cluster.urlOf('sotto_server', 'sotto'),
+      DATABASE_OWNER_URL: cluster.urlOf('sotto_migrator', 'sotto'),
+      BACKUP_DIR: backupDir,
+      NODE_ENV: 'production',
+    }
+  }, 120_000)
+
+  afterAll(async () => {
+    await cluster[Symbol.asyncDispose]()
+    await folder[Symbol.asyncDispose]()
+  })
+
+  test('section 2 makes two roles and a database', async () => {
+    const [sql] = await readBlocks(GUIDE, 'sql')
+    const client = new pg.Client({ connectionString: cluster.adminUrl() })
+    await client.connect()
+    for (const statement of sql!.trim().split('\n')) await client.query(statement)
+    await client.end()
+  })
+
+  test('before section 4 a server refuses to start, and doctor says what is missing', async () => {
+    const doctor = await runCli(['doctor'], env)
+    expect(doctor).toMatchObject({ code: 1, stdout: expect.stringContaining('WRONG There is no keyring') as string })
+    expect(doctor.stdout).toContain('PostgreSQL 1')
+    expect(await runCli(['serve'], env)).toMatchObject({ code: 1 })
+  })
+
+  test('section 4 makes keyring, schema and tenant, and prints a link', async () => {
+    const init = await runShell(shell[0]!, env)
+    expect(init.code).toBe(0)
+    expect(init.stdout).toContain('Applied 0001_ground.sql')
+    expect(init.stdout).toContain('Tenant north-clinic is ready.')
+    link = LINK.exec(init.stdout)![2]!
+    const doctor = await runShell(shell[1]!, env)
+    expect(doctor.stdout).toContain('ok    The schema is up to date, and the keyring belongs to it')
+    expect(doctor.code).toBe(0)
+  })
+
+  test('a second tenant of the same name is refused', async () => {
+    expect(await runShell(shell[0]!, env)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('Another tenant has this short name') as string,
+    })
+  })
+
+  test('section 5 brings a lost keyring back', async () => {
+    const keyring = env['SOTTO_KEYRING_DIR']!
+    expect(await runShell(shell[2]!, env)).toMatchObject({ code: 0 })
+    await rm(keyring, { recursive: true })
+    expect(await runCli(['doctor'], env)).toMatchObject({ code: 1 })
+    const migrate = await runCli(['migrate'], env)
+    expect(migrate).toMatchObject({ code: 1, stderr: expect.stringContaining('There is no keyring') as string })
+    const back = await runShell(shell[3]!, env)
+    expect(back.stdout).toContain('the keyring belongs to it')
+    expect(back.code).toBe(0)
+  })
+
+  test('section 8: the administrator signs in by the link and makes a user, who signs in by hers', async () => {
+    const { DATABASE_OWNER_URL: _owner, ...serverEnv } = env
+    await using server = await startServerProcess(serverEnv, ['serve'])
+    const [script] = await readBlocks(GUIDE, 'ts')
+    const made = await runTypeScript('production-set-up', script!, [server.url, link, PASSWORD])
+    expect(made).toMatchObject({ code: 0, stderr: '' })
+    const [, url, token] = LINK.exec(made.stdout)!
+    const device = { deviceName: 'Ward tablet', refreshTokenIn: 'body' as const }
+    const alice = await signInByLink({ url: url!, token: token!, password: `${PASSWORD} too`, ...device })
+    expect(alice.user).toMatchObject({ displayName: 'Alice Marsh, RN', role: 'clinician' })
+    const again = signInByLink({ url: server.url, token: link, password: PASSWORD, ...device })
+    await expect(again).rejects.toMatchObject({ code: 'identity/link-invalid' })
+    const administrator = { tenant: 'north-clinic', login: 'ada@north.example', password: PASSWORD }
+    expect((await signIn({ url: server.url, ...administrator, ...device })).user.role).toBe('administrator')
+    expect(await server.stop()).toBe(0)
+  })
+
+  test('section 9 shows what was done, and that it was looked at', async () => {
+    const { code, stdout } = await runShell(shell[4]!, env)
+    expect(code).toBe(0)
+    for (const action of ['tenant.create', 'sign-in-link.redeem', 'user.create', 'session.create'])
+      expect(stdout).toContain(action)
+    expect(stdout).toContain('"code":"link-unknown-used-or-expired"')
+    expect(stdout).toContain('deployment.start')
+    const second = await runCli(['audit', 'list', '--tenant', 'north-clinic', '--action', 'audit-event.list'], env)
+    expect(second.stdout.trim().split('\n').length).toBeGreaterThanOrEqual(2)
+    const nobody = await runCli(['audit', 'list', '--tenant', 'south-clinic'], env)
+    expect(nobody).toMatchObject({ code: 1, stderr: 'sotto: There is no tenant south-clinic.\n' })
+  })
+
+  test('section 10 finds nothing to migrate, and says so', async () => {
+    const { code, stdout } = await runShell(shell[5]!, env)
+    expect(code).toBe(0)
+    expect(stdout.match(/The schema is up to date\./g)).toHaveLength(2)
+  })
+
+  test('a server whose keyring belongs to another database says so', async () => {
+    await using other = await makeDataFolder()
+    await openKeyring(loadConfig(other.env), { mayCreate: true })
+    const wrong = { ...env, SOTTO_KEYRING_DIR: other.env['SOTTO_KEYRING_DIR']! }
+    const doctor = await runCli(['doctor'], wrong)
+    expect(doctor).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('does not belong to this database') as string,
+    })
+    for (const command of ['serve', 'migrate']) {
+      const { code, stderr } = await runCli([command], wrong)
+      expect(code).toBe(1)
+      expect(stderr).toContain('does not belong to this database')
+    }
+    expect(await runCli(['doctor'], env)).toMatchObject({ code: 0 })
+  })
+})
+
+test('on the embedded database: init, a link, an administrator, a user', async () => {
+  await using folder = await makeDataFolder()
+  const init = await runShell((await readBlocks(GUIDE, 'sh'))[0]!, folder.env)
+  expect(init.code).toBe(0)
+  await using server = await startServerProcess(folder.env, ['serve'])
+  const [script] = await readBlocks(GUIDE, 'ts')
+  const made = await runTypeScript('embedded-set-up', script!, [server.url, LINK.exec(init.stdout)![2]!, PASSWORD])
+  expect(made).toMatchObject({ code: 0, stderr: '' })
+  expect(made.stdout).toMatch(LINK)
+  expect(await server.stop()).toBe(0)
+  const list = await runCli(['audit', 'list', '--tenant', 'north-clinic'], folder.env)
+  expect(list.stdout).toContain('user.create')
+})
