@@ -33,7 +33,10 @@ async function showDemo(config: Config, server: RunningServer, stopping: AbortSi
 }
 
 function die(error: Error): never {
-  process.stderr.write(`sotto: the database engine died (${error.name}); start again, what was acknowledged is safe.\n`)
+  const code = String((error as { readonly code?: unknown }).code ?? error.name)
+  process.stderr.write(
+    `sotto: the embedded database died and cannot be opened again (${code}). Look at the data folder before you start again.\n`,
+  )
   process.exit(1)
 }
 

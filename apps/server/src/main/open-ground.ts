@@ -4,6 +4,7 @@ import { createLocalKeyring, localKeyringExists, openLocalKeyring } from '../ada
 import type { Keyring } from '../domains/keys/index.ts'
 import { createContextProof } from '../platform/db/context-proof.ts'
 import { openEmbedded } from '../platform/db/embedded.ts'
+import type { EngineEvent } from '../platform/db/embedded-supervisor.ts'
 import { assertContextKnown } from '../platform/db/assert-context-known.ts'
 import { assertMigrated } from '../platform/db/assert-migrated.ts'
 import { openPostgres, type Postgres } from '../platform/db/postgres.ts'
@@ -44,7 +45,8 @@ export async function openDatabase(
   const contextKey = keyring.derive(CONTEXT_KEY_PURPOSE)
   const tenantProof = createContextProof(contextKey)
   if (config.database.kind === 'embedded') {
-    return openEmbedded({ dataDir: config.dataDir, contextKey, tenantProof, clock: systemClock, onFatal })
+    const onEvent = (event: EngineEvent) => logEngineEvent(log, event)
+    return openEmbedded({ dataDir: config.dataDir, contextKey, tenantProof, clock: systemClock, onEvent, onFatal })
   }
   const { url, poolSize, lanes } = config.database
   const onConnectionError = (code: string) => log.warn('database.unavailable', { code })
@@ -57,4 +59,12 @@ export async function openDatabase(
     await db[Symbol.asyncDispose]()
     throw error
   }
+}
+
+function logEngineEvent(log: Log, event: EngineEvent): void {
+  const { kind } = event
+  if (kind === 'not-checkpointed') log.warn('database.not-checkpointed', { reason: 'embedded' })
+  else if (kind === 'unavailable')
+    log.warn('database.unavailable', { reason: 'embedded', attempt: event.attempt }, event.error)
+  else log.warn('database.recovered', { reason: 'embedded', attempt: event.attempt, durationMs: event.durationMs })
 }

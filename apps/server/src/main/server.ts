@@ -35,7 +35,7 @@ export interface StartOptions {
   readonly pageDir?: string
   /** Cheaper password hashing, for tests. */
   readonly argon2?: Argon2Parameters
-  /** The database engine died, or the state is unknown: the process should end and start again. */
+  /** The embedded database can never be opened again by this process (see its supervisor): the process should end. */
   readonly onFatal?: (error: Error) => void
 }
 

@@ -9,7 +9,7 @@
  *
  * The engine has one session, so there is one connection at a time, and the queries of the owner wait for the gap
  * between two transactions. An exception out of the engine (a PANIC, an abort) ends the worker: what is in memory cannot
- * be trusted, what is on disk is recovered at the next start.
+ * be trusted, what is on disk is recovered at the next start (`embedded-supervisor.ts`).
  */
 
 import { PGlite } from '@electric-sql/pglite'
@@ -22,6 +22,8 @@ import { createFraming } from './wire-framing.ts'
 
 export interface EmbeddedWorkerData {
   readonly directory: string
+  /** Only at the start of the process: the folder of a database that has served is never filled anew. */
+  readonly mayCreate: boolean
   /** [0]: how many times the disk was told to keep what it has */
   readonly syncs: Int32Array<SharedArrayBuffer>
 }
@@ -38,10 +40,10 @@ export interface EmbeddedReply {
   readonly error?: { readonly message: string; readonly code?: string }
 }
 
-const { directory, syncs } = workerData as EmbeddedWorkerData
+const { directory, mayCreate, syncs } = workerData as EmbeddedWorkerData
 const parent = parentPort!
 
-const firstStart = await prepareFirstStart(directory)
+const firstStart = await prepareFirstStart(directory, mayCreate)
 let isAborted = false
 const fs = new DurableNodeFS(
   directory,
@@ -51,6 +53,7 @@ const fs = new DurableNodeFS(
   },
 )
 const engine = await PGlite.create({ fs, startParams: [...startParams] })
+assertAlive()
 await firstStart?.finish()
 const session = createEngineSession(engine)
 
@@ -113,8 +116,11 @@ async function ownerQuery(sql: string, values: unknown[]): Promise<unknown> {
 function reply(id: number, work: () => Promise<unknown>): void {
   ownersWaiting.push(async () => {
     try {
-      parent.postMessage({ id, result: await work() } satisfies EmbeddedReply)
+      const result = await work()
+      assertAlive()
+      parent.postMessage({ id, result } satisfies EmbeddedReply)
     } catch (error) {
+      assertAlive()
       const { message, code } = error as Error & { code?: string }
       parent.postMessage({ id, error: { message, ...(code === undefined ? {} : { code }) } } satisfies EmbeddedReply)
     }

@@ -2,11 +2,12 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { copyEmbeddedTemplate, databaseKinds, openEmbeddedAt } from '../../../../../packages/testkit/src/databases.ts'
+import type { EngineEvent } from './embedded-supervisor.ts'
 import { statement } from './tx.ts'
 
 const clinic = randomUUID()
@@ -104,17 +105,82 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
     },
   )
 
-  test('rejects what is under way and tells its owner when the engine dies', async () => {
+  test(
+    'fails what waits and what comes when the engine dies, and is back by itself when the fault ends',
+    { timeout: 120_000 },
+    async () => {
+      const dataDir = await folder()
+      const events = watchEvents()
+      await using db = await openEmbeddedAt(dataDir, { onEvent: events.add, onFatal: neverFatal })
+      await db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'before']))
+      const mend = await breakEngine(dataDir)
+      const blow = db.ownerQuery('checkpoint')
+      const waiting = Array.from({ length: 20 }, () =>
+        db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'during'])),
+      )
+      await expect(blow).rejects.toMatchObject({ name: 'DatabaseUnavailable' })
+      for (const one of await Promise.allSettled(waiting))
+        expect(one).toMatchObject({ status: 'rejected', reason: { name: 'DatabaseUnavailable' } })
+      // The engine cannot come back yet: nobody waits for it.
+      await events.next((event) => event.kind === 'unavailable' && event.attempt === 2)
+      await expect(db.ping()).rejects.toMatchObject({ name: 'DatabaseUnavailable', code: 'engine-down' })
+      await expect(db.ownerQuery('select 1')).rejects.toMatchObject({ name: 'DatabaseUnavailable' })
+      await expect(openEmbeddedAt(dataDir)).rejects.toMatchObject({ name: 'DirectoryInUse' })
+      await mend()
+      await events.next((event) => event.kind === 'recovered')
+      await db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'after']))
+      const keys = (await db.ownerQuery('select key from sotto.outbox')).map((row) => row['key'])
+      expect(keys.filter((key) => key !== 'during').toSorted()).toEqual(['after', 'before'])
+    },
+  )
+
+  test('gives up every right of its superuser again after each death', { timeout: 120_000 }, async () => {
     const dataDir = await folder()
-    const died = Promise.withResolvers<Error>()
-    const db = await openEmbeddedAt(dataDir, { onFatal: died.resolve })
-    // The engine's control file is gone: the checkpoint cannot be written, which PostgreSQL answers with a PANIC.
-    await rm(join(dataDir, 'database', 'global', 'pg_control'))
-    const attempt = db.ownerQuery('checkpoint')
-    await expect(attempt).rejects.toThrow()
-    await died.promise
-    await expect(db.ping()).rejects.toMatchObject({ name: 'DatabaseUnavailable' })
+    const events = watchEvents()
+    await using db = await openEmbeddedAt(dataDir, { onEvent: events.add, onFatal: neverFatal })
+    const mend = await breakEngine(dataDir)
+    await db.ownerQuery('checkpoint').catch(() => undefined)
+    await mend()
+    await events.next((event) => event.kind === 'recovered')
+    const escape = statement('test.escape', 'set session authorization postgres')
+    await expect(db.withTx(asClinic, (tx) => tx.run(escape))).rejects.toMatchObject({ sqlState: '42501' })
+  })
+
+  test(
+    'never fills a folder anew whose database has gone, and tells its owner that it is hopeless',
+    { timeout: 120_000 },
+    async () => {
+      const dataDir = await folder()
+      const fatal = Promise.withResolvers<Error>()
+      await using db = await openEmbeddedAt(dataDir, { onFatal: fatal.resolve })
+      await breakEngine(dataDir)
+      await db.ownerQuery('checkpoint').catch(() => undefined)
+      await rename(join(dataDir, 'database'), join(dataDir, 'elsewhere'))
+      expect(await fatal.promise).toMatchObject({ name: 'DatabaseUnavailable', code: 'database-folder-gone' })
+      await expect(db.ping()).rejects.toMatchObject({ name: 'DatabaseUnavailable' })
+      expect(existsSync(join(dataDir, 'database'))).toBe(false)
+    },
+  )
+
+  test('stops within seconds when the engine is dead, and when it does not listen', { timeout: 120_000 }, async () => {
+    const dataDir = await folder()
+    {
+      await using db = await openEmbeddedAt(dataDir, { onFatal: neverFatal })
+      const mend = await breakEngine(dataDir)
+      await db.ownerQuery('checkpoint').catch(() => undefined)
+      onTestFinished(mend)
+      await db[Symbol.asyncDispose]()
+      await mend()
+    }
+    const events = watchEvents()
+    const db = await openEmbeddedAt(dataDir, { onEvent: events.add })
+    const endless = db.ownerQuery('do $$ begin loop end loop; end $$')
+    endless.catch(() => undefined)
     await db[Symbol.asyncDispose]()
+    await expect(endless).rejects.toMatchObject({ name: 'DatabaseUnavailable' })
+    expect(events.all).toEqual([{ kind: 'not-checkpointed' }])
+    await using again = await openEmbeddedAt(dataDir)
+    await again.ping()
   })
 
   test('leaves nothing to connect to: no socket, no port, no file that others may read', async () => {
@@ -124,6 +190,45 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
     expect(readdirSync(dataDir).toSorted()).toEqual(['database', 'lock', 'lock-holder.json'])
   })
 })
+
+/** Without its control file the engine can write no checkpoint, which it answers with a PANIC, and start no more. */
+async function breakEngine(dataDir: string): Promise<() => Promise<void>> {
+  const file = join(dataDir, 'database', 'global', 'pg_control')
+  const away = join(dataDir, 'pg_control')
+  await rename(file, away)
+  return async () => void (existsSync(away) && (await rename(away, file)))
+}
+
+function neverFatal(error: Error): never {
+  throw error
+}
+
+interface Events {
+  readonly all: readonly EngineEvent[]
+  readonly add: (event: EngineEvent) => void
+  /** Resolves when there is, or has been, one that fits. */
+  next(fits: (event: EngineEvent) => boolean): Promise<void>
+}
+
+function watchEvents(): Events {
+  const all: EngineEvent[] = []
+  const listeners = new Set<() => void>()
+  return {
+    all,
+    add(event) {
+      all.push(event)
+      for (const listener of listeners) listener()
+    },
+    next: (fits) =>
+      new Promise((resolve) => {
+        const look = () => {
+          if (all.some(fits)) resolve()
+        }
+        listeners.add(look)
+        look()
+      }),
+  }
+}
 
 function startWriter(dataDir: string): ChildProcess {
   return spawn(process.execPath, [writer.pathname, dataDir, clinic], { stdio: ['ignore', 'pipe', 'inherit'] })

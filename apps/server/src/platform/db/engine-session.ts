@@ -15,11 +15,14 @@ import assert from 'node:assert'
 import type { PGlite } from '@electric-sql/pglite'
 
 export interface EngineSession {
-  /** From here on the session is `role`. @throws Error when a way back is open */
+  /** From here on the session is `role`. @throws Error NOT_LOCKED_DOWN when a way back is open */
   lockDown(role: string): Promise<void>
   /** Runs `work` as the superuser, between two transactions; for migration, backup and white-box tests. */
   asSuperuser<T>(work: () => Promise<T>): Promise<T>
 }
+
+/** The code of the error that says so. */
+export const NOT_LOCKED_DOWN = 'engine-not-locked-down'
 
 /** BOOTSTRAP_SUPERUSERID of pg_authid.dat. */
 const BOOTSTRAP_SUPERUSER = 10
@@ -48,7 +51,7 @@ export function createEngineSession(engine: PGlite): EngineSession {
       await impersonate(name)
       const address = findAuthenticatedUser(words(), id)
       words()[address] = id
-      if (await isOpen(engine)) throw new Error('The embedded engine cannot be taken from its superuser')
+      if (await isOpen(engine)) throw notLockedDown('The embedded engine cannot be taken from its superuser')
       locked = { role: name, roleId: id, address }
     },
     async asSuperuser(work) {
@@ -76,8 +79,12 @@ function findAuthenticatedUser(memory: Uint32Array, roleId: number): number {
     const offset = memory.subarray(at + 3, at + 11).indexOf(BOOTSTRAP_SUPERUSER)
     if (offset >= 0) found.push(at + 3 + offset)
   }
-  if (found.length !== 1) throw new Error(`The embedded engine's user was found ${found.length} times, not once`)
+  if (found.length !== 1) throw notLockedDown(`The embedded engine's user was found ${found.length} times, not once`)
   return found[0]!
+}
+
+function notLockedDown(message: string): Error {
+  return Object.assign(new Error(message), { code: NOT_LOCKED_DOWN })
 }
 
 async function isOpen(engine: PGlite): Promise<boolean> {

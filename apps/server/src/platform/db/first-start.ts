@@ -16,9 +16,17 @@ export interface FirstStart {
   finish(): Promise<void>
 }
 
-/** @returns undefined when the folder holds a complete database */
-export async function prepareFirstStart(directory: string): Promise<FirstStart | undefined> {
+/** The code of the error that says so. */
+export const FOLDER_GONE = 'database-folder-gone'
+
+/**
+ * @returns undefined when the folder holds a complete database
+ * @throws Error FOLDER_GONE when it does not, and `mayCreate` is false
+ */
+export async function prepareFirstStart(directory: string, mayCreate: boolean): Promise<FirstStart | undefined> {
   const mark = `${directory}.incomplete`
+  if (!mayCreate && (existsSync(mark) || !existsSync(join(directory, 'PG_VERSION'))))
+    throw Object.assign(new Error('The database is no longer in its folder'), { code: FOLDER_GONE })
   if (existsSync(mark)) rmSync(directory, { recursive: true, force: true })
   if (existsSync(join(directory, 'PG_VERSION'))) return undefined
   writeFileSync(mark, '')

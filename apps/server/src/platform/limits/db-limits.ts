@@ -16,4 +16,11 @@ export const dbLimits = {
   attemptsMax: 5,
   /** The pause before the second attempt; it doubles with each further one. */
   retryDelayMs: 2,
+  /** The pause before the second attempt to start the embedded engine again; it doubles up to the maximum. */
+  embeddedRestartMs: 250,
+  embeddedRestartMsMax: 5_000,
+  /** An engine that has lived for this long has recovered; one that dies sooner is started again after a longer pause. */
+  embeddedSteadyMs: 10_000,
+  /** How long the embedded engine may take to write its last checkpoint before it is cut off. */
+  embeddedCloseMs: 5_000,
 } as const

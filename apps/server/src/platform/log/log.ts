@@ -48,6 +48,7 @@ export type LogEvent =
   | 'socket.failed'
   | 'database.unavailable'
   | 'database.recovered'
+  | 'database.not-checkpointed'
   | 'database.retried'
   | 'batch.split'
   | 'fan-out.failed'
