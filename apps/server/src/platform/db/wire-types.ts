@@ -15,6 +15,7 @@ import assert from 'node:assert'
 import pg from 'pg'
 import { Phi, Secret } from '../phi/phi.ts'
 import { instant, type Instant } from '../time/clock.ts'
+import { encodeArray } from './wire-arrays.ts'
 
 type Parse = (text: string) => unknown
 
@@ -87,7 +88,7 @@ export function checkParameters(values: readonly unknown[]): unknown[] {
     assert(value !== undefined, 'A parameter of a statement is undefined')
     assert(!isSealed(Array.isArray(value) ? value[0] : value), 'A sealed value was given to a statement')
   }
-  return values as unknown[]
+  return values.map((value) => (Array.isArray(value) ? encodeArray(value) : value))
 }
 
 function isSealed(value: unknown): boolean {
