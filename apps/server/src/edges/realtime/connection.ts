@@ -17,7 +17,7 @@ import type { Clock } from '../../platform/time/clock.ts'
 import type { Gate } from '../gate/gate.ts'
 import { parseInput } from '../gate/parse-input.ts'
 import { parseJson } from '../gate/parse-json.ts'
-import { createOutgoing, type Outgoing } from './outgoing.ts'
+import { createOutgoing, encodeFrame, type EncodedFrame, type Outgoing } from './outgoing.ts'
 
 /**
  * One socket of one device.
@@ -48,7 +48,7 @@ export interface Connection {
 
 /** Live delivery of one conversation to this socket: frames wait until the subscription is durable. */
 export type DeliveryState =
-  | { readonly kind: 'opening'; readonly waiting: { readonly seq: number; readonly frame: string }[] }
+  | { readonly kind: 'opening'; readonly waiting: { readonly seq: number; readonly frame: EncodedFrame }[] }
   | { readonly kind: 'open'; readonly deliveryId: string; lastSeq: number }
 
 export type CommandHandlers = {
@@ -261,5 +261,5 @@ function actOf(op: string, body: unknown) {
 }
 
 export function send(connection: Connection, frame: Frame): void {
-  connection.outgoing.send(JSON.stringify(frame))
+  connection.outgoing.send(encodeFrame(JSON.stringify(frame)))
 }

@@ -2,6 +2,7 @@ import type { ConversationId, TenantId } from '@sotto/protocol'
 import type { Ctx } from '../../platform/context/context.ts'
 import type { Log } from '../../platform/log/log.ts'
 import type { Connection } from './connection.ts'
+import type { EncodedFrame } from './outgoing.ts'
 
 /** The audited subscriptions of the conversations room (architecture §3, "reading is an act"). */
 export interface DeliveryRecords {
@@ -14,7 +15,7 @@ export interface DeliveryRecords {
 
 /** Puts entries on sockets, each conversation after its subscription is durable: no record, no byte. */
 export interface Delivering {
-  deliver(connection: Connection, conversationId: ConversationId, seq: number, frame: string): void
+  deliver(connection: Connection, conversationId: ConversationId, seq: number, frame: EncodedFrame): void
   /** Ends delivery of one conversation, or of all because the socket has closed, and records how far it came. */
   end(connection: Connection, conversationId?: ConversationId): void
   /** Resolves when every opening and ending is recorded. */
@@ -36,7 +37,7 @@ export function createDelivering(deps: { readonly records: DeliveryRecords; read
     connection: Connection,
     conversationId: ConversationId,
     seq: number,
-    frame: string,
+    frame: EncodedFrame,
   ): Promise<void> {
     const waiting = [{ seq, frame }]
     const opening = { kind: 'opening' as const, waiting }

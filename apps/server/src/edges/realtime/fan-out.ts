@@ -15,6 +15,7 @@ import type { Log } from '../../platform/log/log.ts'
 import type { Audience, Audiences } from './audiences.ts'
 import { send, type Connection } from './connection.ts'
 import type { Delivering } from './delivering.ts'
+import { encodeFrame, type EncodedFrame } from './outgoing.ts'
 import type { Registry } from './registry.ts'
 
 /** What the rooms tell: `main/compose.ts` subscribes these to their topics. */
@@ -81,7 +82,7 @@ export function createFanOut(deps: FanOutDeps): FanOut {
   function broadcast(
     tenantId: TenantId,
     conversationId: ConversationId,
-    frameFor: (userId: UserId, audience: Audience) => string | undefined,
+    frameFor: (userId: UserId, audience: Audience) => EncodedFrame | undefined,
   ): void {
     if (registry.size === 0) return
     inOrder(tenantId, conversationId, async () => {
@@ -104,7 +105,7 @@ export function createFanOut(deps: FanOutDeps): FanOut {
     const receivers = await findReceivers(tenantId, conversationId, seq)
     if (receivers.length === 0) return
     const frame = await cuttingOnFailure(receivers, async () =>
-      JSON.stringify({ op: 'entry', entry: await entry.open() } satisfies Frame),
+      encodeFrame(JSON.stringify({ op: 'entry', entry: await entry.open() } satisfies Frame)),
     )
     for (const connection of receivers) delivering.deliver(connection, conversationId, seq, frame)
   }
@@ -166,15 +167,15 @@ export function createFanOut(deps: FanOutDeps): FanOut {
       else if (entry.isMembership) audiences.forget(tenantId, entry.conversationId)
     },
     cursorMoved(tenantId, conversationId, { unread, asOfSeq, ...cursor }) {
-      const frame = JSON.stringify({ op: 'cursor', conversationId, cursor } satisfies Frame)
-      const own = JSON.stringify({ op: 'cursor', conversationId, cursor, unread, asOfSeq } satisfies Frame)
+      const frame = encodeFrame(JSON.stringify({ op: 'cursor', conversationId, cursor } satisfies Frame))
+      const own = encodeFrame(JSON.stringify({ op: 'cursor', conversationId, cursor, unread, asOfSeq } satisfies Frame))
       broadcast(tenantId, conversationId, (userId, { size }) => {
         if (userId === cursor.userId) return own
         return size <= limitDefaults.receiptMembersMax ? frame : undefined
       })
     },
     typingSignalled(tenantId, conversationId, userId, typing) {
-      const frame = JSON.stringify({ op: 'typing', conversationId, userId, typing } satisfies Frame)
+      const frame = encodeFrame(JSON.stringify({ op: 'typing', conversationId, userId, typing } satisfies Frame))
       broadcast(tenantId, conversationId, (memberId) => (memberId === userId ? undefined : frame))
     },
     presenceChanged(tenantId, presence) {
@@ -182,7 +183,7 @@ export function createFanOut(deps: FanOutDeps): FanOut {
         send(connection, { op: 'presence', presence })
     },
     conversationChanged(tenantId, conversationId) {
-      const frame = JSON.stringify({ op: 'conversation', conversationId } satisfies Frame)
+      const frame = encodeFrame(JSON.stringify({ op: 'conversation', conversationId } satisfies Frame))
       broadcast(tenantId, conversationId, () => frame)
     },
     membershipChanged(tenantId, conversationId, _joined, left) {
@@ -195,7 +196,7 @@ export function createFanOut(deps: FanOutDeps): FanOut {
         }
         for (const connection of registry.watchersOf(tenantId, userId)) narrowWatch(connection)
       }
-      const frame = JSON.stringify({ op: 'conversation', conversationId } satisfies Frame)
+      const frame = encodeFrame(JSON.stringify({ op: 'conversation', conversationId } satisfies Frame))
       broadcast(tenantId, conversationId, () => frame)
     },
     sessionsEnded(sessionIds, reason) {

@@ -6,7 +6,25 @@ import type { WebSocket } from 'ws'
  * The write is what costs, not the framing. A socket that does not keep up is told to its owner, who cuts it.
  */
 export interface Outgoing {
-  send(frame: string | Buffer): void
+  send(frame: EncodedFrame): void
+}
+
+declare const encoded: unique symbol
+
+/** A text frame as it goes over the wire: made once, written to many sockets. */
+export type EncodedFrame = Buffer & { readonly [encoded]: true }
+
+/** RFC 6455 §5.2: one unfragmented text frame; a server does not mask. */
+export function encodeFrame(text: string): EncodedFrame {
+  const length = Buffer.byteLength(text)
+  const headBytes = length < 126 ? 2 : length < 65_536 ? 4 : 10
+  const frame = Buffer.allocUnsafe(headBytes + length)
+  frame[0] = 0x81
+  frame[1] = length < 126 ? length : length < 65_536 ? 126 : 127
+  if (headBytes === 4) frame.writeUInt16BE(length, 2)
+  else if (headBytes === 10) frame.writeBigUInt64BE(BigInt(length), 2)
+  frame.write(text, headBytes)
+  return frame as EncodedFrame
 }
 
 const dirty = new Set<Writer>()
@@ -22,7 +40,7 @@ export function createOutgoing(
   transport: Duplex,
   options: { readonly queueBytesMax: number; onSlow(): void },
 ): Outgoing {
-  let queue: (string | Buffer)[] = []
+  let queue: EncodedFrame[] = []
   const writer: Writer = {
     send(frame) {
       queue.push(frame)
@@ -36,9 +54,8 @@ export function createOutgoing(
       queue = []
       if (webSocket.readyState !== webSocket.OPEN) return
       if (webSocket.bufferedAmount > options.queueBytesMax) return options.onSlow()
-      transport.cork()
-      for (const frame of frames) webSocket.send(frame, { binary: false })
-      transport.uncork()
+      // Whole frames, between those that `ws` writes itself (ping, pong, close): without extensions it keeps none back.
+      transport.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))
     },
   }
   return writer
