@@ -1,7 +1,7 @@
 /** The server under test, in a process of its own, started by the code that starts every server. */
 
 import { Session } from 'node:inspector/promises'
-import { Writable } from 'node:stream'
+import { Socket } from 'node:net'
 import type { ConversationId } from '@sotto/protocol'
 import { loadConfig, migratePostgres, startServer, type RunningServer } from '@sotto/server'
 import { listLogEntries } from '../apps/server/src/domains/conversations/log-store.ts'
@@ -15,12 +15,12 @@ let server: RunningServer
 let people: readonly Person[] = []
 const profiler = new Session()
 
-/** Each coalesced write to a socket is one `uncork`: how many frames a write carried on average follows from it. */
-let uncorks = 0
-const { uncork } = Writable.prototype
-Writable.prototype.uncork = function count(this: Writable) {
-  uncorks++
-  uncork.call(this)
+/** Every write to a socket: how many frames one carried on average follows from it. */
+let writes = 0
+const { write } = Socket.prototype
+Socket.prototype.write = function count(this: Socket, ...written: unknown[]) {
+  writes++
+  return write.apply(this, written as never)
 }
 
 const calls = {
@@ -63,7 +63,7 @@ const calls = {
     }
     return percentilesOf(samples)
   },
-  figures: () => ({ ...readUsage(), uncorks }),
+  figures: () => ({ ...readUsage(), writes }),
   memory: readMemory,
   async startProfile() {
     profiler.connect()

@@ -83,7 +83,7 @@ async function measureFanOut(
     const sent = await load.call('send', { senders, warmUpMs, ms })
     const after = await server.call('figures', undefined)
     const all = (sent.delivered / ms) * (ms + warmUpMs)
-    const framesPerWrite = all / (after.uncorks - before.uncorks)
+    const framesPerWrite = all / (after.writes - before.writes)
     ours.push({
       ...sent,
       perSecond: sent.delivered / sent.seconds,
