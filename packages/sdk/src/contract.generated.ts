@@ -91,7 +91,6 @@ export const problemTable = {
   'messages/entry-conflict': 'never',
   'keys/unreadable': 'never',
   'socket/unknown-command': 'never',
-  'socket/flooded': 'after-delay',
 } as const
 
 /** Limits as the contract has them; an operator may have changed some (`GET /v1/limits`). */

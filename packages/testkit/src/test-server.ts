@@ -1,5 +1,6 @@
 /** A real server in this process, on a real database, with a small clinic of synthetic people. */
 
+import type { KeyObject } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,12 +8,14 @@ import type { LimitName, Role, UserId } from '@sotto/protocol'
 import {
   limitSetting,
   loadConfig,
-  migratePostgres,
   openKeyring,
   startServer,
   type Composition,
   type RunningServer,
+  type StartOptions,
 } from '@sotto/server'
+import { CONTEXT_KEY_PURPOSE } from '../../../apps/server/src/main/open-ground.ts'
+import { migrate } from '../../../apps/server/src/platform/db/migrate.ts'
 import {
   copyEmbeddedTemplate,
   createPostgresDatabase,
@@ -21,7 +24,7 @@ import {
   withDatabase,
   type DatabaseKind,
 } from './databases.ts'
-import { asAdmin } from './postgres-server.ts'
+import { asAdmin, type PostgresServer } from './postgres-server.ts'
 
 export const TEST_PASSWORD = 'velvet teapot orbit 93'
 /** argon2id at its cheapest: these passwords protect nobody. */
@@ -66,6 +69,12 @@ export interface TestServerOptions {
   readonly limits?: Partial<Record<LimitName, number>>
   readonly env?: Readonly<Record<string, string>>
   readonly pageDir?: string
+  /** In place of standard error, at the level of its own. */
+  readonly log?: StartOptions['log']
+  /** In place of the system's. */
+  readonly clock?: StartOptions['clock']
+  /** A cluster of one's own, to be stopped and killed; the one that all test files share when not given. */
+  readonly postgres?: PostgresServer
 }
 
 /** Limits that a test would meet without meaning to. */
@@ -80,7 +89,7 @@ const roomyLimits: Partial<Record<LimitName, number>> = {
 
 export async function startTestServer(kind: DatabaseKind, options: TestServerOptions = {}): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'sotto-server-'))
-  const ground = kind === 'pglite' ? await embeddedGround() : await postgresGround()
+  const ground = kind === 'pglite' ? await embeddedGround() : await postgresGround(options.postgres)
   const limits = Object.entries({ ...roomyLimits, ...options.limits }).map(([name, value]) => [
     limitSetting(name as LimitName),
     String(value),
@@ -95,14 +104,18 @@ export async function startTestServer(kind: DatabaseKind, options: TestServerOpt
     ...options.env,
   }
   // The templates of the databases have data already, over which a server would make no keyring.
-  await openKeyring(loadConfig({ SOTTO_KEYRING_DIR: env['SOTTO_KEYRING_DIR'], SOTTO_DATA_DIR: join(folder, 'data') }), {
-    mayCreate: true,
-  })
+  const keyring = await openKeyring(
+    loadConfig({ SOTTO_KEYRING_DIR: env['SOTTO_KEYRING_DIR'], SOTTO_DATA_DIR: join(folder, 'data') }),
+    { mayCreate: true },
+  )
+  // And the template belongs to the keyring of all tests, which `sotto migrate` would not exchange for another.
+  if (ground.adminUrl !== undefined) await giveKeyring(ground.adminUrl, keyring.derive(CONTEXT_KEY_PURPOSE))
   const config = loadConfig(env)
-  if (kind === 'postgres') await migratePostgres(config, { isDryRun: false, mayCreateKeyring: false })
   const server = await startServer({
     config,
     argon2: TEST_ARGON2,
+    ...(options.log === undefined ? {} : { log: options.log }),
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.pageDir === undefined ? {} : { pageDir: options.pageDir }),
   })
   return {
@@ -122,6 +135,10 @@ export async function startTestServer(kind: DatabaseKind, options: TestServerOpt
   }
 }
 
+function giveKeyring(adminUrl: string, contextKey: KeyObject): Promise<unknown> {
+  return asAdmin(adminUrl, (client) => migrate({ client, contextKey, loginRole: TEST_LOGIN_ROLE }))
+}
+
 interface Ground {
   readonly env: Readonly<Record<string, string>>
   readonly adminUrl: string | undefined
@@ -137,16 +154,20 @@ async function embeddedGround(): Promise<Ground> {
   }
 }
 
-async function postgresGround(): Promise<Ground> {
-  const serverUrl = process.env[testEnvironment.postgresUrl]
+async function postgresGround(own: PostgresServer | undefined): Promise<Ground> {
+  const serverUrl = own?.adminUrl() ?? process.env[testEnvironment.postgresUrl]
   if (serverUrl === undefined) throw new Error('No PostgreSQL: run through vitest, whose global setup starts one')
-  const name = await createPostgresDatabase(serverUrl, process.env[testEnvironment.postgresTemplate]!)
+  const template = own === undefined ? process.env[testEnvironment.postgresTemplate] : undefined
+  const name = await createPostgresDatabase(serverUrl, template)
   const adminUrl = withDatabase(serverUrl, name)
   const url = adminUrl.replace('//postgres@', `//${TEST_LOGIN_ROLE}@`)
   return {
     env: { DATABASE_URL: url, DATABASE_OWNER_URL: adminUrl },
     adminUrl,
-    remove: () => asAdmin(serverUrl, async (client) => void (await client.query(`drop database ${name} with (force)`))),
+    async remove() {
+      if (own !== undefined) return
+      await asAdmin(serverUrl, async (client) => void (await client.query(`drop database ${name} with (force)`)))
+    },
   }
 }
 

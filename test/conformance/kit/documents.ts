@@ -66,3 +66,28 @@ export function createValidators(document: Json = renderOpenApi({ version: '0' }
 function local(schema: Json): Json {
   return JSON.parse(JSON.stringify(schema).replaceAll('#/components/schemas/', 'openapi#/$defs/')) as Json
 }
+
+export interface SocketValidators {
+  checkReply(op: string, result: unknown): string | undefined
+  checkFrame(frame: { readonly op: string }): string | undefined
+}
+
+/** @param document  AsyncAPI 3.0 */
+export function createSocketValidators(document: Json): SocketValidators {
+  const ajv = new Ajv2020({ strict: true, allErrors: false, allowUnionTypes: true })
+  const { schemas } = document['components'] as { readonly schemas: Json }
+  const { messages } = (
+    document['channels'] as { readonly socket: { readonly messages: Record<string, { payload: Json }> } }
+  ).socket
+  ajv.addSchema(local({ $id: 'openapi', $defs: schemas }))
+  const check = (name: string, value: unknown) => {
+    const message = messages[name]
+    if (message === undefined) return `${name} is not documented`
+    const validate = ajv.getSchema(name) ?? ajv.addSchema(local(message.payload), name).getSchema(name)!
+    return validate(value) === true ? undefined : ajv.errorsText((validate as ValidateFunction).errors)
+  }
+  return {
+    checkReply: (op, result) => check(`reply.${op}`, { op: 'reply', id: 0, result }),
+    checkFrame: (frame) => (frame.op === 'reply' ? undefined : check(`frame.${frame.op}`, frame)),
+  }
+}

@@ -224,12 +224,6 @@ export const problemCatalogue = {
     retry: 'never',
     advice: 'Look the command up in `/v1/asyncapi.json`.',
   },
-  'socket/flooded': {
-    status: 429,
-    title: 'Too many commands on this socket',
-    retry: 'after-delay',
-    advice: 'Wait `retryAfterMs`; a client that goes on is disconnected with code 4429.',
-  },
 } as const satisfies Record<string, ProblemSpec>
 
 export type ProblemCode = keyof typeof problemCatalogue
