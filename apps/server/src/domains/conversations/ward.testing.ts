@@ -12,6 +12,7 @@ import {
   type Sent,
   type UserId,
 } from '@sotto/protocol'
+import { compose, loadConfig, openKeyring } from '../../main/index.ts'
 import pg from 'pg'
 import { expect } from 'vitest'
 import { startTestServer, type TestServerOptions } from '../../../../../packages/testkit/src/test-server.ts'
@@ -132,8 +133,30 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
     return found.filter((event) => event.action !== 'audit-event.list').toReversed()
   }
 
+  /** A second node on the same database: it shares nothing with the first one's memory. */
+  async function startNode() {
+    const config = loadConfig(server.env)
+    const keyring = await openKeyring(config, { mayCreate: false })
+    return compose({ config, db: composition.db, keyring, log: composition.log, deploymentId: 'test' })
+  }
+
   return {
-    ...{ kind, server, composition, operations, commands, ids, url, ownerQuery, call, refused, begin, say, trail },
+    ...{
+      startNode,
+      kind,
+      server,
+      composition,
+      operations,
+      commands,
+      ids,
+      url,
+      ownerQuery,
+      call,
+      refused,
+      begin,
+      say,
+      trail,
+    },
     createClinic: server.createClinic,
     async [Symbol.asyncDispose]() {
       await owner?.end()
