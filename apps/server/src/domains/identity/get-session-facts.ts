@@ -62,13 +62,3 @@ export async function findUserNames(
     users.map(({ user_id, role, active }, index) => [user_id, { displayName: names[index]!, role, active }]),
   )
 }
-
-/** Of these users those who exist and are active, with their roles. */
-export async function findActiveUsers(
-  tx: Tx,
-  tenantId: TenantId,
-  userIds: readonly UserId[],
-): Promise<ReadonlyMap<UserId, { readonly role: Role }>> {
-  const users = await findUsers(tx, tenantId, userIds)
-  return new Map(users.filter((user) => user.active).map((user) => [user.user_id, { role: user.role }]))
-}
