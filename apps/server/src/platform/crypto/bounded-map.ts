@@ -14,6 +14,8 @@ export function createBoundedMap<Value>(sizeMax: number): BoundedMap<Value> {
     get(key) {
       const value = entries.get(key)
       if (value === undefined) return undefined
+      // While half of it is empty nothing is near being forgotten, and moving on every use would cost more than looking up.
+      if (entries.size * 2 < sizeMax) return value
       entries.delete(key)
       entries.set(key, value)
       return value
