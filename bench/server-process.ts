@@ -23,6 +23,13 @@ Socket.prototype.write = function count(this: Socket, ...written: unknown[]) {
   return write.apply(this, written as never)
 }
 
+interface SendMany {
+  readonly person: number
+  readonly conversationId: ConversationId
+  readonly count: number
+  readonly msMax: number
+}
+
 const calls = {
   async start({ env }: { readonly env: Readonly<Record<string, string>> }) {
     const config = loadConfig(env)
@@ -43,8 +50,8 @@ const calls = {
       return ticket
     }),
   accessToken: (input: { readonly person: number }) => people[input.person]!.accessToken,
-  sendMany: (input: { readonly person: number; readonly conversationId: ConversationId; readonly count: number }) =>
-    sendMany(server.composition, people[input.person]!, input.conversationId, input.count),
+  sendMany: (input: SendMany) =>
+    sendMany(server.composition, people[input.person]!, input.conversationId, input.count, input.msMax),
   /** The bare select of the last entries, in a transaction of its tenant: no permission, no decryption, no audit. */
   async selectLast(input: {
     readonly person: number

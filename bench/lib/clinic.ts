@@ -72,23 +72,28 @@ export function createConversations(
   })
 }
 
+/** Sends `count` messages, or as many as there is time for. @returns how many */
 export async function sendMany(
   { operations, ids }: Composition,
   { ctx }: Person,
   conversationId: ConversationId,
   count: number,
-): Promise<void> {
-  await inParallel(
-    count,
-    () =>
-      operations.sendMessage(ctx, {
-        conversationId,
-        entryId: ids.next<EntryId>(),
-        payload: { v: 1, type: 'text', text: BODY_TEXT },
-        header: { priority: 'routine', notify: 'normal' },
-      }),
-    512,
-  )
+  msMax = Infinity,
+): Promise<number> {
+  const deadline = performance.now() + msMax
+  let sent = 0
+  const send = async () => {
+    if (performance.now() > deadline) return
+    await operations.sendMessage(ctx, {
+      conversationId,
+      entryId: ids.next<EntryId>(),
+      payload: { v: 1, type: 'text', text: BODY_TEXT },
+      header: { priority: 'routine', notify: 'normal' },
+    })
+    sent++
+  }
+  await inParallel(count, send, 512)
+  return sent
 }
 
 /** Runs `work` for each number below `count`, some at once. */

@@ -9,6 +9,7 @@ import type { Profiler } from 'node:inspector'
 const rules: readonly { readonly stage: string; readonly path: RegExp; readonly name?: RegExp }[] = [
   { stage: 'garbage collection', path: /^$/, name: /^\(garbage collector\)$/ },
   { stage: 'idle', path: /^$/, name: /^\(idle\)$/ },
+  { stage: 'profiler', path: /^node:inspector/ },
   { stage: 'parse', path: /edges\/gate\/parse-|node_modules\/zod|packages\/protocol/ },
   { stage: 'socket read', path: /node_modules\/ws\/lib\/(receiver|buffer-util|validation)|edges\/realtime\/heartbeat/ },
   { stage: 'socket write', path: /edges\/realtime\/outgoing|node_modules\/ws\/lib\/sender/ },

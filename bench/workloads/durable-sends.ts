@@ -264,22 +264,26 @@ async function measureStages(setting: Setting, bed: Bed): Promise<Section> {
   const after = await bed.server.call('figures', undefined)
   const spent = spendOf(await bed.server.call('stopProfile', undefined))
   const count = sent.acknowledged
-  const each = (us: number) => fixed(us / count)
   const main = after.mainUs - before.mainUs
+  // Samples are taken by the wall clock, also while another process has the core: scaled, they add up to the CPU's time.
+  const isWork = (stage: string) => stage !== 'idle' && stage !== 'profiler'
+  const work = stageNames.filter(isWork).reduce((sum, stage) => sum + (spent.stages.get(stage) ?? 0), 0)
+  const scale = Math.min(1, main / work)
+  const each = (us: number) => fixed(us / count)
   const rows = stageNames
-    .filter((stage) => stage !== 'idle')
-    .map((stage) => [stage, each(spent.stages.get(stage) ?? 0)])
+    .filter(isWork)
+    .map((stage) => [stage, each((spent.stages.get(stage) ?? 0) * scale)])
     .toSorted((a, b) => Number(b[1]) - Number(a[1]))
   rows.push(
     ['**main thread, by its own clock**', each(main)],
     ['other threads of the server', each(after.cpuUs - before.cpuUs - main)],
     ['processes of PostgreSQL', each(database)],
-    ['main thread idle: waiting for SQL or load', each(spent.stages.get('idle') ?? 0)],
+    ['wall clock: main thread idle, waiting for SQL or load', each(spent.stages.get('idle') ?? 0)],
   )
   const functions = spent.functions
-    .filter(({ name }) => name !== '(idle)')
+    .filter(({ name, place }) => name !== '(idle)' && !place.startsWith('node:inspector'))
     .slice(0, FUNCTIONS_SHOWN)
-    .map(({ name, place, us }) => [each(us), `\`${name}\``, place])
+    .map(({ name, place, us }) => [each(us * scale), `\`${name}\``, place])
   for (const row of rows) process.stdout.write(`    ${row.join(': ')}\n`)
   return {
     title: `Where the time goes, ${databaseNames[setting.kind]}`,
