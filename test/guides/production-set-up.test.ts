@@ -1,7 +1,7 @@
 /** @feature K4 D1 E1 */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { signIn, signInByLink } from '@sotto/sdk'
+import { connect, signIn, signInByLink } from '@sotto/sdk'
 import { loadConfig, openKeyring } from '@sotto/server'
 import { startPostgresServer, startServerProcess, type PostgresServer } from '@sotto/testkit'
 import pg from 'pg'
@@ -13,6 +13,8 @@ import { readBlocks, runShell, runTypeScript } from './guide.testing.ts'
 
 const GUIDE = 'production-set-up.md'
 const PASSWORD = 'seventeen quiet herons'
+const administrator = { tenant: 'north-clinic', login: 'ada@north.example', password: PASSWORD }
+const device = { deviceName: 'Ward tablet', refreshTokenIn: 'body' as const }
 const LINK = /(\S+)\/#\/sign-in-link\/(\S+)/
 
 describe('on PostgreSQL', () => {
@@ -44,10 +46,7 @@ describe('on PostgreSQL', () => {
 
   test('section 2 makes two roles and a database', async () => {
     const [sql] = await readBlocks(GUIDE, 'sql')
-    const client = new pg.Client({ connectionString: cluster.adminUrl() })
-    await client.connect()
-    for (const statement of sql!.trim().split('\n')) await client.query(statement)
-    await client.end()
+    await runSql(cluster.adminUrl(), sql!)
   })
 
   test('before section 4 a server refuses to start, and doctor says what is missing', async () => {
@@ -94,14 +93,26 @@ describe('on PostgreSQL', () => {
     const made = await runTypeScript('production-set-up', script!, [server.url, link, PASSWORD])
     expect(made).toMatchObject({ code: 0, stderr: '' })
     const [, url, token] = LINK.exec(made.stdout)!
-    const device = { deviceName: 'Ward tablet', refreshTokenIn: 'body' as const }
     const alice = await signInByLink({ url: url!, token: token!, password: `${PASSWORD} too`, ...device })
     expect(alice.user).toMatchObject({ displayName: 'Alice Marsh, RN', role: 'clinician' })
     const again = signInByLink({ url: server.url, token: link, password: PASSWORD, ...device })
     await expect(again).rejects.toMatchObject({ code: 'identity/link-invalid' })
-    const administrator = { tenant: 'north-clinic', login: 'ada@north.example', password: PASSWORD }
     expect((await signIn({ url: server.url, ...administrator, ...device })).user.role).toBe('administrator')
     expect(await server.stop()).toBe(0)
+  })
+
+  test('section 5 makes a restored database a new deployment, for which no older sync counts', async () => {
+    const serverEnv = { ...env, DATABASE_OWNER_URL: '' }
+    let before: string
+    {
+      await using server = await startServerProcess(serverEnv, ['serve'])
+      before = (await syncAs(server.url)).token
+      expect(await syncAs(server.url, before)).toMatchObject({ changed: [] })
+    }
+    await runSql(env['DATABASE_OWNER_URL']!, (await readBlocks(GUIDE, 'sql'))[1]!)
+    await using server = await startServerProcess(serverEnv, ['serve'])
+    await expect(syncAs(server.url, before)).rejects.toMatchObject({ code: 'conversations/sync-expired' })
+    expect(await syncAs(server.url)).toMatchObject({ changed: [] })
   })
 
   test('section 9 shows what was done, and that it was looked at', async () => {
@@ -154,3 +165,19 @@ test('on the embedded database: init, a link, an administrator, a user', async (
   const list = await runCli(['audit', 'list', '--tenant', 'north-clinic'], folder.env)
   expect(list.stdout).toContain('user.create')
 })
+
+async function syncAs(url: string, token?: string): Promise<{ readonly token: string }> {
+  const sotto = connect(await signIn({ url, ...administrator, ...device }))
+  try {
+    return await sotto.api.syncConversations(token === undefined ? {} : { token })
+  } finally {
+    await sotto.close()
+  }
+}
+
+async function runSql(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  for (const statement of sql.trim().split('\n')) await client.query(statement)
+  await client.end()
+}
