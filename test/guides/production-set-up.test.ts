@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { connect, signIn, signInByLink } from '@sotto/sdk'
 import { loadConfig, openKeyring } from '@sotto/server'
 import { startPostgresServer, startServerProcess, type PostgresServer } from '@sotto/testkit'
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { asAdmin } from '../../packages/testkit/src/postgres-server.ts'
 import { makeDataFolder, runCli, type DataFolder } from '../../apps/cli/src/run-cli.testing.ts'
 import { readBlocks, runShell, runTypeScript } from './guide.testing.ts'
 
@@ -175,9 +175,9 @@ async function syncAs(url: string, token?: string): Promise<{ readonly token: st
   }
 }
 
-async function runSql(url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  for (const statement of sql.trim().split('\n')) await client.query(statement)
-  await client.end()
+/** One statement a line, as the guide has them, in one session. */
+function runSql(url: string, sql: string): Promise<void> {
+  return asAdmin(url, async (client) => {
+    for (const statement of sql.trim().split('\n')) await client.query(statement)
+  })
 }

@@ -159,7 +159,6 @@ function namesIn(node: Node): readonly string[] {
   return [OTHERS]
 }
 
-
 function fieldsOf(node: Node): ReadonlyMap<string, Node> {
   const properties = (node['properties'] ?? []) as readonly Node[]
   return new Map(

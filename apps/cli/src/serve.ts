@@ -33,7 +33,7 @@ async function showDemo(config: Config, server: RunningServer, stopping: AbortSi
 }
 
 function die(error: Error): never {
-  const code = String((error as { readonly code?: unknown }).code ?? error.name)
+  const { code = error.name } = error as { readonly code?: string }
   process.stderr.write(
     `sotto: the embedded database died and cannot be opened again (${code}). Look at the data folder before you start again.\n`,
   )
