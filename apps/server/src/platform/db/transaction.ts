@@ -8,6 +8,7 @@
  */
 
 import assert from 'node:assert'
+import type { Duplex } from 'node:stream'
 import type pg from 'pg'
 import { classify, DatabaseUnavailable } from './errors.ts'
 import type { ContextProof } from './context-proof.ts'
@@ -107,6 +108,7 @@ function openTx(client: pg.ClientBase, prove: ContextProof): OpenTx {
 
   async function answerTo(statement: Statement<unknown>, values: unknown[]): Promise<pg.QueryResult> {
     if (firstFailure !== undefined) throw firstFailure
+    leaveTogether(client)
     try {
       return await client.query({ name: statement.name, text: statement.text, values })
     } catch (error) {
@@ -146,6 +148,14 @@ function openTx(client: pg.ClientBase, prove: ContextProof): OpenTx {
       isOpen = false
     },
   }
+}
+
+/** Statements of one turn leave in one write; by itself the driver makes one of each, and wakes the server for each. */
+function leaveTogether(client: pg.ClientBase): void {
+  const { stream } = (client as unknown as { readonly connection: { readonly stream: Duplex } }).connection
+  if (stream.writableCorked > 0) return
+  stream.cork()
+  process.nextTick(() => stream.uncork())
 }
 
 function ignore(): void {}
