@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { SOCKET_PATH, SOCKET_PROTOCOL, SOCKET_TICKET_PREFIX } from '@sotto/protocol'
-import { BODY_TEXT } from './lib/clinic.ts'
+import { BODY_TEXT, inParallel } from './lib/clinic.ts'
 import { openLightSocket, type LightSocket } from './lib/light-socket.ts'
 import { percentilesOf } from './lib/numbers.ts'
 import { readUsage } from './lib/process-figures.ts'
@@ -43,14 +43,14 @@ function receive(device: Device, frame: Buffer): void {
   device.waiting.delete(id)
 }
 
-async function connectDevice(url: string, ticket: string, isLive: boolean): Promise<void> {
+async function connectDevice(url: string, ticket: string, isLive: boolean): Promise<Device> {
   const protocols = [SOCKET_PROTOCOL, SOCKET_TICKET_PREFIX + ticket]
   const socket = await openLightSocket(url.replace('http', 'ws') + SOCKET_PATH, protocols)
   const device: Device = { socket, waiting: new Map(), lastId: 0 }
   socket.onFrame = (frame) => receive(device, frame)
   socket.onClose = (code) => process.stderr.write(`a socket was closed by the server (${code})\n`)
-  devices.push(device)
   if (isLive) await command(device, '"conversation.sync"', '')
+  return device
 }
 
 function command(device: Device, op: string, rest: string): Promise<Buffer> {
@@ -107,7 +107,10 @@ async function measure(input: { readonly warmUpMs: number; readonly ms: number }
 
 const calls = {
   async connect(input: { readonly url: string; readonly tickets: readonly string[]; readonly isLive: boolean }) {
-    for (const ticket of input.tickets) await connectDevice(input.url, ticket, input.isLive)
+    const opened = await inParallel(input.tickets.length, (index) =>
+      connectDevice(input.url, input.tickets[index]!, input.isLive),
+    )
+    devices.push(...opened)
     return devices.length
   },
   /** Sockets without a protocol of ours, to the bare server: they are told apart by their path only. */

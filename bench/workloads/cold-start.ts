@@ -15,7 +15,7 @@ export async function measureColdStart(isQuick: boolean): Promise<readonly Secti
   const firsts: number[] = []
   const laters: number[] = []
   const stops: number[] = []
-  for (let round = 0; round < (isQuick ? 1 : 3); round++) {
+  for (let round = 0; round < (isQuick ? 1 : 2); round++) {
     const folder = await mkdtemp(join(tmpdir(), 'sotto-bench-start-'))
     for (const times of [firsts, laters]) {
       const { startMs, stopMs } = await startAndStop(join(folder, 'data'))

@@ -125,7 +125,7 @@ async function connectAll({ server, load, url }: Bed, isLive: boolean): Promise<
 
 /** Both sides run until their code is compiled for speed, and the tables have some rows. */
 async function warmUp({ isQuick }: Setting, bed: Bed): Promise<void> {
-  const ms = isQuick ? 3_000 : 6_000
+  const ms = isQuick ? 2_500 : 6_000
   await bed.load.call('send', { senders: oneSender.senders(bed, 64), warmUpMs: 0, ms })
   await bed.sql.call('run', { inFlight: 64, conversations: PAIRS, warmUpMs: 0, ms: ms / 2 })
 }

@@ -14,8 +14,8 @@ export interface Setting {
 
 export function settingOf(kind: DatabaseKind, isQuick: boolean): Setting {
   return isQuick
-    ? { kind, isQuick, passes: 1, warmUpMs: 700, ms: 1_500 }
-    : { kind, isQuick, passes: 3, warmUpMs: 800, ms: 2_200 }
+    ? { kind, isQuick, passes: 1, warmUpMs: 300, ms: 700 }
+    : { kind, isQuick, passes: 3, warmUpMs: 500, ms: 1_300 }
 }
 
 export const databaseNames: Readonly<Record<DatabaseKind, string>> = {
