@@ -27,11 +27,11 @@ export type ConversationId = z.infer<typeof conversationIdSchema>
 export type EntryId = z.infer<typeof entryIdSchema>
 export type AuditEventId = z.infer<typeof auditEventIdSchema>
 
-/** An instant: RFC 3339, UTC, milliseconds. */
+/** An instant: RFC 3339, UTC, milliseconds. The calendar of the database has no year 0. */
 export const instantSchema = z
   .string()
   .regex(
-    /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/,
+    /^(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/,
     'RFC 3339, UTC, with milliseconds',
   )
   .refine((text) => !Number.isNaN(Date.parse(text)), 'a day that exists')
