@@ -3,7 +3,7 @@ import { anonymous } from '../../platform/context/context.ts'
 import type { Ids } from '../../platform/ids/ids.ts'
 import { problem, renderProblem, type Problem } from '../../platform/problem/problem.ts'
 import type { Gate } from '../gate/gate.ts'
-import { securityHeaders } from './headers.ts'
+import { securityHeaders } from '../gate/security-headers.ts'
 
 /**
  * What is not HTTP, is too much of it, or does not come to its end, is recorded and answered as HTTP allows (RFC 9112 §9.2,

@@ -200,7 +200,7 @@ async function answer(
   let op: string = 'unknown'
   try {
     const { envelope, body } = readEnvelope(text, deps.limits.jsonDepthMax)
-    op = String(envelope.op)
+    if (typeof envelope.op === 'string') op = envelope.op
     id = checkCommandId(envelope.id, answering)
     answering.add(id)
     if (!Object.hasOwn(socketCommands, op)) throw problem('socket/unknown-command')

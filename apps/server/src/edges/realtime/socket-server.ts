@@ -9,6 +9,7 @@ import { Problem, problem, renderProblem } from '../../platform/problem/problem.
 import { toRfc3339, type Clock } from '../../platform/time/clock.ts'
 import type { Gate } from '../gate/gate.ts'
 import { isOriginAllowed } from '../gate/origins.ts'
+import { securityHeaders } from '../gate/security-headers.ts'
 import { createConnection, send, type ConnectionDeps, type Connection } from './connection.ts'
 import type { Delivering } from './delivering.ts'
 import { createHeartbeat } from './heartbeat.ts'
@@ -156,9 +157,14 @@ async function admit(deps: SocketServerDeps, request: IncomingMessage, origin: O
 /** Before the upgrade a refusal is HTTP: browsers show only that it failed, other clients read the problem. */
 function answerUpgrade(transport: Duplex, refusal: Problem, requestId: string): void {
   const body = JSON.stringify(renderProblem(refusal, requestId))
-  transport.end(
-    `HTTP/1.1 ${refusal.spec.status} Refused\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  )
+  const headers = {
+    connection: 'close',
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    ...securityHeaders,
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  transport.end(`HTTP/1.1 ${refusal.spec.status} Refused\r\n${lines.join('')}\r\n${body}`)
 }
 
 function addressOf(request: IncomingMessage, trustProxy: boolean): string | null {
