@@ -36,8 +36,8 @@ const expected = {
   notFound: /status of 404/,
 }
 
-/** Asks again until the answer is the one that follows. */
-const until = <Answer>(ask: () => Promise<Answer>) => expect.poll(ask, { timeout: WAIT_MS })
+/** Asks again until the answer is the expected one. */
+const patiently = { timeout: WAIT_MS }
 
 /** Takes the faults off the list that a test has caused on purpose. */
 function forgive(...patterns: readonly RegExp[]): void {
@@ -81,9 +81,9 @@ describe('two people chat', () => {
     await bob.getByRole('link', { name: /Alice the nurse/ }).waitFor()
 
     await say(alice, 'How is your kidney today?')
-    await until(() => message(alice, 'kidney').locator('.status').textContent()).toBe('Delivered')
+    await expect.poll(() => message(alice, 'kidney').locator('.status').textContent(), patiently).toBe('Delivered')
     await bob.getByRole('link', { name: /1 unread message/ }).click()
-    await until(() => message(alice, 'kidney').locator('.status').textContent()).toBe('Read')
+    await expect.poll(() => message(alice, 'kidney').locator('.status').textContent(), patiently).toBe('Read')
     expect(await bob.getByText('Not for emergencies').isVisible()).toBe(true)
     expect(await alice.getByText('Not for emergencies').count()).toBe(0)
 
@@ -91,8 +91,8 @@ describe('two people chat', () => {
     await alice.locator('.typing-line', { hasText: 'is writing' }).waitFor()
     await bob.getByRole('button', { name: 'Send' }).click()
     await message(alice, 'Better').waitFor()
-    await until(() => alice.locator('.typing-line').textContent()).toBe('')
-    await until(() => message(bob, 'Better').locator('.status').textContent()).toBe('Read')
+    await expect.poll(() => alice.locator('.typing-line').textContent(), patiently).toBe('')
+    await expect.poll(() => message(bob, 'Better').locator('.status').textContent(), patiently).toBe('Read')
     expect(await texts(alice)).toEqual(await texts(bob))
 
     await alice.locator('.conversation-header', { hasText: 'here now' }).waitFor()
@@ -116,9 +116,11 @@ describe('two people chat', () => {
     expect(await texts(alice)).toEqual([])
 
     await bob.context().setOffline(false)
-    await until(() => texts(alice)).toEqual(['First', 'Second', 'Third'])
-    await until(() => banner(bob).count()).toBe(0)
-    await until(() => message(bob, 'Third').locator('.status').textContent()).toMatch(/Sent|Delivered|Read/)
+    await expect.poll(() => texts(alice), patiently).toEqual(['First', 'Second', 'Third'])
+    await expect.poll(() => banner(bob).count(), patiently).toBe(0)
+    await expect
+      .poll(() => message(bob, 'Third').locator('.status').textContent(), patiently)
+      .toMatch(/Sent|Delivered|Read/)
     expect(await texts(bob)).toEqual(['First', 'Second', 'Third'])
     forgive(expected.offline)
     await alice.context().close()
@@ -164,7 +166,7 @@ describe('two people chat', () => {
     await row(tablet).getByText('1 unread message').waitFor()
     expect(await tablet.title()).toMatch(/^\(\d+\) Sotto$/)
     await row(tablet).click()
-    await until(() => row(alice).locator('.badge').count()).toBe(0)
+    await expect.poll(() => row(alice).locator('.badge').count(), patiently).toBe(0)
 
     await say(tablet, 'Written on the tablet')
     await row(alice)
@@ -174,6 +176,48 @@ describe('two people chat', () => {
     await message(alice, 'Written on the tablet').locator('.status').waitFor()
     expect(await texts(alice)).toEqual(await texts(tablet))
     for (const page of [alice, tablet, bob]) await page.context().close()
+  })
+})
+
+describe('a long history', () => {
+  test('opens at its end, loads what is older above without a jump, and ends where it began', async () => {
+    const alice = await stage.open('alice')
+    const place = await startConversation(alice, ['Bob the patient'])
+    const { operations, ids } = stage.server.composition
+    const conversationId = place.replace('#/c/', '') as Parameters<
+      typeof operations.getConversation
+    >[1]['conversationId']
+    await alice.goto('/#/')
+    for (let number = 1; number <= 130; number += 1) {
+      await operations.sendMessage(stage.clinic.bob.ctx, {
+        conversationId,
+        entryId: ids.next(),
+        payload: { v: 1, type: 'text', text: `Number ${number}.` },
+        header: { priority: 'routine', notify: 'normal' },
+      })
+    }
+    const bob = await stage.open('bob', phone)
+    await bob.goto(`/${place}`)
+    await message(bob, 'Number 130.').waitFor()
+    const first = async (): Promise<string | null> => await bob.locator('.bubble-text').first().textContent()
+    const placeOf90 = async (): Promise<number | undefined> => (await message(bob, 'Number 90.').boundingBox())?.y
+
+    expect(Number(/\d+/.exec((await first()) ?? '')?.[0])).toBeGreaterThan(60)
+    await message(bob, 'Number 90.').scrollIntoViewIfNeeded()
+    const before = await placeOf90()
+    await bob.getByRole('button', { name: 'Load older messages' }).dispatchEvent('click')
+    await message(bob, 'Number 50.').waitFor({ state: 'attached' })
+    expect(Math.abs(((await placeOf90()) ?? 0) - (before ?? 0))).toBeLessThan(2)
+    await bob.locator('.rows > li').first().scrollIntoViewIfNeeded()
+    await message(bob, 'Number 1.').waitFor()
+    expect(await bob.getByRole('button', { name: 'Load older messages' }).count()).toBe(0)
+    expect(await texts(bob)).toEqual(Array.from({ length: 130 }, (_, index) => `Number ${index + 1}.`))
+    await bob.getByRole('button', { name: 'Go to the newest message' }).click()
+    await expect.poll(() => bob.locator('.jump').count(), patiently).toBe(0)
+
+    await alice.locator('.row', { hasText: 'Number 130.' }).click()
+    await alice.locator('.unread-line').waitFor()
+    for (const page of [alice, bob]) await page.context().close()
   })
 })
 
@@ -222,7 +266,7 @@ describe('the compliance officer', () => {
     await say(alice, 'For the record')
     await bob.goto(`/${place}`)
     await message(bob, 'For the record').waitFor()
-    await until(() => message(alice, 'For the record').locator('.status').textContent()).toBe('Read')
+    await expect.poll(() => message(alice, 'For the record').locator('.status').textContent(), patiently).toBe('Read')
 
     const cora = await stage.open('cora')
     await cora.getByRole('link', { name: 'Audit trail' }).click()
@@ -278,7 +322,9 @@ describe('a session', () => {
     await alice.getByRole('dialog').getByText('1 message was not sent yet').waitFor()
     await alice.getByRole('button', { name: 'Cancel' }).click()
     await alice.context().setOffline(false)
-    await message(alice, 'Never sent').getByText('Sent').waitFor({ timeout: 20_000 })
+    await expect
+      .poll(() => message(alice, 'Never sent').locator('.status').textContent(), patiently)
+      .toMatch(/^(Sent|Delivered)$/)
 
     await alice.getByRole('button', { name: 'Sign out' }).click()
     await alice.getByText('You are signed out').waitFor()
@@ -333,7 +379,10 @@ describe('a session', () => {
 
     await dora.getByRole('button', { name: 'Menu' }).click()
     await dora.getByRole('button', { name: 'Sign out' }).click()
-    await dora.goto(`/#/sign-in-link`)
+    await dora.goto(`/#/sign-in-link?token=${token}`)
+    await expect.poll(() => dora.getByLabel('Link or code').inputValue(), patiently).toBe(token)
+    expect(dora.url()).toBe(`${stage.url}/#/sign-in-link`)
+    stage.notes.inTheOpen.delete(`${stage.url}/#/sign-in-link?token=${token}`)
     await dora.getByLabel('Link or code').fill(`${stage.url}/#/sign-in-link/${token}`)
     for (const label of ['New password', 'New password again'])
       await dora.getByLabel(label, { exact: true }).fill('seven lamps over the river')
@@ -367,7 +416,7 @@ describe('what others write', () => {
     const hostile = [
       '<img src=x onerror="document.title=1"><b>bold</b>',
       'javascript:alert(1) https://example.org/kidney',
-      `${'\u202e'}desrever si siht`,
+      '\u202edesrever si siht',
       `a${'\u0301\u0489'.repeat(200)}`,
       'W'.repeat(5_000),
       Array.from({ length: 80 }, (_, line) => `line ${line}`).join('\n'),
@@ -376,7 +425,7 @@ describe('what others write', () => {
     ]
     for (const text of hostile) await say(alice, text)
     await message(bob, 'مرحبا').waitFor()
-    await until(() => bob.locator('.message').count()).toBe(hostile.length)
+    await expect.poll(() => bob.locator('.message').count(), patiently).toBe(hostile.length)
     expect(await bob.locator('.timeline img, .timeline b, .timeline a').count()).toBe(0)
     expect(await scrollsSideways(bob)).toBe(false)
     expect(await scrollsSideways(alice)).toBe(false)
@@ -424,11 +473,12 @@ describe('every screen', () => {
     found.push(...(await inspect(alice, 'sign-in-link')))
     await alice.goto('/#/')
     await signIn(alice, 'alice')
+    await alice.locator('.row').first().waitFor()
     found.push(...(await inspect(alice, 'list')))
     await startConversation(alice, ['Bob the patient', 'Grace the doctor'], 'Kidney plan')
     await say(alice, 'A first message, so that there is something to see.')
     await say(alice, 'And a second one.')
-    await alice.getByText('Sent').or(alice.getByText('Delivered')).first().waitFor()
+    await message(alice, 'And a second one').getByText('Sent').waitFor()
     found.push(...(await inspect(alice, 'conversation')))
     await alice.getByRole('button', { name: 'People' }).click()
     await alice.getByRole('button', { name: 'Add people' }).click()
@@ -462,7 +512,7 @@ describe('every screen', () => {
     found.push(...(await inspect(cora, 'audit')))
     await cora.context().close()
     expect(found).toEqual([])
-  })
+  }, 400_000)
 
   test('speaks Spanish to whom the browser does, and the other language on request', async () => {
     const bob = await stage.openDevice({ ...phone, locale: 'es-MX' })
@@ -486,9 +536,25 @@ describe('every screen', () => {
     await alice.keyboard.type('velvet teapot orbit 93')
     await alice.keyboard.press('Enter')
     await alice.locator('.row').first().waitFor()
+    await startConversation(alice, ['Bob the patient'])
+    await alice.goto('/#/')
     await alice.locator('.row').first().focus()
     await alice.keyboard.press('Enter')
-    await until(() => alice.evaluate('document.activeElement.tagName')).toBe('H1')
+    await alice.locator('.composer-input:focus').waitFor()
+    await alice.keyboard.type('Typed and sent')
+    await alice.keyboard.press('Shift+Enter')
+    await alice.keyboard.type('in two lines')
+    await alice.keyboard.press('Enter')
+    await message(alice, 'Typed and sent').waitFor()
+    expect(await texts(alice)).toContain('Typed and sent\nin two lines')
+    await alice.keyboard.press('Shift+Tab')
+    await alice.locator('.status-button:focus, .timeline:focus').waitFor()
+    await alice.getByRole('button', { name: 'People' }).focus()
+    await alice.keyboard.press('Space')
+    await alice.getByRole('heading', { name: 'People' }).waitFor()
+    await alice.getByRole('button', { name: 'Close people' }).focus()
+    await alice.keyboard.press('Enter')
+    await alice.locator('button:focus', { hasText: 'People' }).waitFor()
     await alice.context().close()
   })
 })

@@ -1,6 +1,6 @@
 import { useMemo } from 'react'
 import { ErrorBoundary } from './ui/error-boundary.tsx'
-import { currentRoute } from './platform/route.ts'
+import { currentRoute } from './platform/navigation.ts'
 import { useLive } from './platform/use-live.ts'
 import { SignInLinkScreen } from './screens/sign-in-link-screen.tsx'
 import { SignInScreen } from './screens/sign-in-screen.tsx'
@@ -11,24 +11,22 @@ import { Shell } from './home/shell.tsx'
 
 export interface AppProps {
   readonly store: SessionStore
-  /** The secret of a one-time link, when the page was opened by one. */
-  readonly linkToken: string | undefined
 }
 
-export function App({ store, linkToken }: AppProps) {
+export function App({ store }: AppProps) {
   const state = useLive(store)
   return (
     <ErrorBoundary>
-      <Content store={store} state={state} linkToken={linkToken} />
+      <Content store={store} state={state} />
     </ErrorBoundary>
   )
 }
 
-function Content({ store, state, linkToken }: AppProps & { readonly state: SessionState }) {
+function Content({ store, state }: AppProps & { readonly state: SessionState }) {
   const route = useLive(currentRoute)
   const signedIn = useMemo(() => (state.status === 'signed-in' ? { ...state, store } : null), [state, store])
   if (route.page === 'sign-in-link' && state.status !== 'resuming') {
-    return <SignInLinkScreen store={store} linkToken={linkToken} isSignedIn={signedIn !== null} />
+    return <SignInLinkScreen store={store} isSignedIn={signedIn !== null} />
   }
   if (signedIn !== null) {
     return (

@@ -2,7 +2,7 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './app.tsx'
 import { LanguageProvider } from './i18n/language.tsx'
-import { takeLinkToken } from './platform/link-token.ts'
+import { followAddress } from './platform/navigation.ts'
 import { createSessionStore } from './session/session-store.ts'
 import './styles/tokens.css'
 import './styles/base.css'
@@ -12,14 +12,14 @@ import './styles/list.css'
 import './styles/conversation.css'
 import './styles/pages.css'
 
-const linkToken = takeLinkToken()
+followAddress()
 const store = createSessionStore()
 void store.resume()
 
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
     <LanguageProvider>
-      <App store={store} linkToken={linkToken} />
+      <App store={store} />
     </LanguageProvider>
   </StrictMode>,
 )

@@ -48,12 +48,12 @@ interface AuditRowProps {
 }
 
 function AuditRow({ event, onResource }: AuditRowProps) {
-  const { t, formatDateTime } = useLanguage()
+  const { t, formatExact } = useLanguage()
   const { actor, resource, outcome, purpose, code, count, at } = event
   return (
     <tr className={outcome === 'success' ? undefined : 'audit-refused'}>
       <td data-label={t('audit.when')}>
-        <time dateTime={at}>{formatDateTime(at)}</time>
+        <time dateTime={at}>{formatExact(at)}</time>
       </td>
       <td data-label={t('audit.who')}>
         <PersonName userId={actor.userId} />

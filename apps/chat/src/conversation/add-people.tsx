@@ -51,7 +51,7 @@ function AddForm({ conversationId, members, onDone }: AddPeopleProps & { readonl
       <LoadProblem loaded={users} />
       <ErrorNotice text={task.error === null ? null : problemText(t, task.error)} />
       <button className="button button-primary" disabled={chosen.length === 0 || task.isRunning}>
-        {t('people.addChosen', { count: chosen.length })}
+        {chosen.length === 0 ? t('people.add') : t('people.addChosen', { count: chosen.length })}
       </button>
     </form>
   )

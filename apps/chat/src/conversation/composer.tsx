@@ -1,6 +1,7 @@
 import type { Capability, Conversation, ConversationSummary } from '@sotto/sdk'
 import { useEffect, useRef, useState, type SubmitEvent, type KeyboardEvent } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { useConversationName } from '../session/names.ts'
 import { problemText } from '../session/problem-text.ts'
 import { useSession } from '../session/session-context.tsx'
 import { SendIcon } from '../ui/icons.tsx'
@@ -13,16 +14,19 @@ export interface ComposerProps {
   readonly can: readonly Capability[]
 }
 
+export const COMPOSER_ID = 'composer'
+
 /** Where a message is written, or why none can be. */
 export function Composer({ conversation, summary, can }: ComposerProps) {
   const { t } = useLanguage()
-  if (can.includes('message.send')) return <ComposerForm conversation={conversation} />
+  if (can.includes('message.send')) return <ComposerForm conversation={conversation} summary={summary} />
   return <p className="composer-closed">{summary.closed ? t('composer.closed') : t('composer.readOnly')}</p>
 }
 
-function ComposerForm({ conversation }: { readonly conversation: Conversation }) {
+function ComposerForm({ conversation, summary }: Omit<ComposerProps, 'can'>) {
   const { t } = useLanguage()
   const { sotto } = useSession()
+  const name = useConversationName(summary)
   const [text, setText] = useState(() => readDraft(sotto, conversation.conversationId))
   const [error, setError] = useState<unknown>(null)
   const input = useRef<HTMLTextAreaElement>(null)
@@ -70,10 +74,11 @@ function ComposerForm({ conversation }: { readonly conversation: Conversation })
       <div className="composer-row">
         <textarea
           ref={input}
+          id={COMPOSER_ID}
           rows={1}
           dir="auto"
           className="composer-input"
-          aria-label={t('composer.label')}
+          aria-label={t('composer.label', { name })}
           placeholder={t('composer.placeholder')}
           value={text}
           onChange={(event) => change(event.target.value)}

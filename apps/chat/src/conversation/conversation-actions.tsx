@@ -1,7 +1,7 @@
 import type { Capability, ConversationSummary } from '@sotto/sdk'
 import { useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import { navigate } from '../platform/route.ts'
+import { navigate } from '../platform/navigation.ts'
 import { problemText } from '../session/problem-text.ts'
 import { useSession } from '../session/session-context.tsx'
 import { ConfirmDialog } from '../ui/confirm-dialog.tsx'

@@ -1,7 +1,8 @@
 import type { ConversationSummary } from '@sotto/sdk'
 import { useEffect, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import { navigate, renderRoute } from '../platform/route.ts'
+import { navigate } from '../platform/navigation.ts'
+import { renderRoute } from '../platform/route.ts'
 import { useLive } from '../platform/use-live.ts'
 import { conversationName, useMembers, useNameOf } from '../session/names.ts'
 import { useSession } from '../session/session-context.tsx'
@@ -17,14 +18,18 @@ export function ConversationHeader({ summary, isPeopleOpen }: ConversationHeader
   const language = useLanguage()
   const { t } = language
   const { session } = useSession()
-  const heading = useRef<HTMLHeadingElement>(null)
+  const peopleButton = useRef<HTMLButtonElement>(null)
+  const wasOpen = useRef(isPeopleOpen)
   const members = useMembers(summary)
   const name = conversationName(language, summary, members, session.userId)
   const { conversationId } = summary
   const partner = summary.kind === 'direct' ? members?.find(({ userId }) => userId !== session.userId) : undefined
 
-  // A screen reader says what was opened, and the next Tab goes on from here.
-  useEffect(() => heading.current?.focus({ preventScroll: true }), [])
+  // Who closes the panel is back where she opened it.
+  useEffect(() => {
+    if (wasOpen.current && !isPeopleOpen) peopleButton.current?.focus()
+    wasOpen.current = isPeopleOpen
+  }, [isPeopleOpen])
 
   return (
     <header className="conversation-header">
@@ -37,7 +42,7 @@ export function ConversationHeader({ summary, isPeopleOpen }: ConversationHeader
         {partner === undefined ? null : <PresenceDot userId={partner.userId} />}
       </span>
       <div className="conversation-title">
-        <h1 id="conversation-name" ref={heading} tabIndex={-1} className="clip">
+        <h1 id="conversation-name" tabIndex={-1} className="clip">
           <bdi>{name}</bdi>
         </h1>
         <p className="hint clip">
@@ -50,6 +55,7 @@ export function ConversationHeader({ summary, isPeopleOpen }: ConversationHeader
         </p>
       </div>
       <button
+        ref={peopleButton}
         type="button"
         className="button button-icon"
         aria-expanded={isPeopleOpen}

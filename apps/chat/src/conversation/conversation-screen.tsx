@@ -4,7 +4,7 @@ import { renderRoute } from '../platform/route.ts'
 import { useLive } from '../platform/use-live.ts'
 import { useSession } from '../session/session-context.tsx'
 import { Announcer } from './announcer.tsx'
-import { Composer } from './composer.tsx'
+import { Composer, COMPOSER_ID } from './composer.tsx'
 import { ConversationHeader } from './conversation-header.tsx'
 import { PeoplePanel } from './people-panel.tsx'
 import { Timeline } from './timeline.tsx'
@@ -32,6 +32,8 @@ export function ConversationScreen({ conversationId, people: isPeopleOpen }: Con
     if (members !== null) people.learn(conversationId, members)
   }, [people, conversationId, members])
 
+  useFocusOnOpen(isKnown)
+
   if (status === 'unknown' || status === 'removed') return <Missing isRemoved={status === 'removed'} />
   if (summary === null) {
     return (
@@ -57,6 +59,19 @@ export function ConversationScreen({ conversationId, people: isPeopleOpen }: Con
       {isPeopleOpen ? <PeoplePanel conversation={conversation} summary={summary} snapshot={snapshot} /> : null}
     </>
   )
+}
+
+/**
+ * Opening a conversation leads to its composer, whose name says whom one writes to; where a keyboard would cover half of
+ * the screen, or where nothing can be written, to the heading.
+ */
+function useFocusOnOpen(isKnown: boolean): void {
+  useEffect(() => {
+    if (!isKnown) return
+    const composer = matchMedia('(pointer: coarse)').matches ? null : document.getElementById(COMPOSER_ID)
+    const target = composer ?? document.getElementById('conversation-name')
+    target?.focus({ preventScroll: true })
+  }, [isKnown])
 }
 
 /** The conversation is not the user's to see, or not any more: it says so and leads back. */

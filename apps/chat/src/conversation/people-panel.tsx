@@ -1,7 +1,7 @@
 import type { Conversation, ConversationSnapshot, ConversationSummary, Member } from '@sotto/sdk'
 import { useEffect, useMemo, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import { navigate } from '../platform/route.ts'
+import { navigate } from '../platform/navigation.ts'
 import { problemText } from '../session/problem-text.ts'
 import { useSession } from '../session/session-context.tsx'
 import { Avatar, PresenceDot } from '../ui/avatar.tsx'

@@ -1,6 +1,7 @@
 import { useEffect, useEffectEvent, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import { currentRoute, renderRoute, type Route } from '../platform/route.ts'
+import { currentRoute } from '../platform/navigation.ts'
+import { renderRoute, type Route } from '../platform/route.ts'
 import { useLive } from '../platform/use-live.ts'
 import { useSession } from '../session/session-context.tsx'
 import { MenuIcon } from '../ui/icons.tsx'

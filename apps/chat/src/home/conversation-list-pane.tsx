@@ -1,10 +1,11 @@
-import { useEffect, useMemo } from 'react'
+import { useEffect, useMemo, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import { currentRoute, renderRoute } from '../platform/route.ts'
+import { currentRoute } from '../platform/navigation.ts'
+import { renderRoute } from '../platform/route.ts'
 import { useLive } from '../platform/use-live.ts'
 import { useSession } from '../session/session-context.tsx'
 import { PlusIcon } from '../ui/icons.tsx'
-import { ConversationRow } from './conversation-row.tsx'
+import { ConversationRow, rowId } from './conversation-row.tsx'
 import { mayStartConversations } from './may.ts'
 
 export function ConversationListPane() {
@@ -16,6 +17,7 @@ export function ConversationListPane() {
   // The heading of the page, unless something is open beside the list or in its place.
   const Heading = route.page === 'conversations' ? 'h1' : 'h2'
   useWatchPartners()
+  useFocusBack(openId)
   return (
     <nav className="pane list-pane" aria-labelledby="list-heading">
       <div className="list-head">
@@ -48,6 +50,16 @@ function ListSkeleton() {
       <span className="skeleton" />
     </div>
   )
+}
+
+/** Who closes a conversation is where she came from: on its line in the list. */
+function useFocusBack(openId: string | null): void {
+  const lastOpen = useRef(openId)
+  useEffect(() => {
+    const last = lastOpen.current
+    lastOpen.current = openId
+    if (openId === null && last !== null) document.getElementById(rowId(last))?.focus()
+  }, [openId])
 }
 
 /** Presence is watched of the persons behind direct conversations, for the dots in the list. */

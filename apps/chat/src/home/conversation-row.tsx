@@ -27,6 +27,7 @@ export const ConversationRow = memo(function ConversationRow({ item, isOpen }: C
   return (
     <li>
       <a
+        id={rowId(item.conversationId)}
         className={unread > 0 ? 'row row-unread' : 'row'}
         href={renderRoute({ page: 'conversation', conversationId: item.conversationId, people: false })}
         aria-current={isOpen ? 'true' : undefined}
@@ -54,6 +55,10 @@ export const ConversationRow = memo(function ConversationRow({ item, isOpen }: C
     </li>
   )
 })
+
+export function rowId(conversationId: string): string {
+  return `row-${conversationId}`
+}
 
 function RowPreview({ item }: { readonly item: ConversationListItem }) {
   const { t } = useLanguage()

@@ -1,5 +1,6 @@
 import { lazy, Suspense, useEffect } from 'react'
-import { currentRoute, type Route } from '../platform/route.ts'
+import { currentRoute } from '../platform/navigation.ts'
+import type { Route } from '../platform/route.ts'
 import { useLive } from '../platform/use-live.ts'
 import { usePageVisible } from '../platform/use-page-visible.ts'
 import { useTitle } from '../platform/use-title.ts'

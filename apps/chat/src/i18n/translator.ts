@@ -17,6 +17,8 @@ export interface Translator {
   formatTime(instant: string): string
   formatDate(instant: string): string
   formatDateTime(instant: string): string
+  /** To the second, for records. */
+  formatExact(instant: string): string
   /** "Today", "Yesterday", or the date. */
   formatDay(instant: string, now: number): string
   formatList(items: readonly string[]): string
@@ -33,7 +35,8 @@ export function createTranslator(language: Language): Translator {
   const numbers = new Intl.NumberFormat(language)
   const time = new Intl.DateTimeFormat(language, { hour: 'numeric', minute: '2-digit' })
   const date = new Intl.DateTimeFormat(language, { dateStyle: 'medium' })
-  const dateTime = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' })
+  const dateTime = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' })
+  const exact = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' })
   const weekday = new Intl.DateTimeFormat(language, { weekday: 'long', day: 'numeric', month: 'long' })
   const list = new Intl.ListFormat(language, { type: 'conjunction' })
 
@@ -52,6 +55,7 @@ export function createTranslator(language: Language): Translator {
     formatTime: (instant) => time.format(new Date(instant)),
     formatDate: (instant) => date.format(new Date(instant)),
     formatDateTime: (instant) => dateTime.format(new Date(instant)),
+    formatExact: (instant) => exact.format(new Date(instant)),
     formatDay(instant, now) {
       const days = daysBetween(new Date(instant), new Date(now))
       if (days === 0) return catalogue['day.today'] as string

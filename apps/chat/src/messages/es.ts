@@ -99,7 +99,7 @@ export const es: Translation<typeof en> = {
   'conversation.loading': 'Cargando la conversación',
   'conversation.back': 'Volver a todos los mensajes',
   'conversation.notForEmergencies':
-    'No es para emergencias. En una emergencia, llame al 911 o al número de emergencias de su zona.',
+    'No es para emergencias. Si necesita ayuda ahora mismo, llame al 911 o al número de su zona.',
   'conversation.missing': 'No puede ver esta conversación',
   'conversation.missingText': 'No existe, o usted no participa en ella.',
   'conversation.removed': 'Ya no está en esta conversación',
@@ -146,7 +146,7 @@ export const es: Translation<typeof en> = {
   'typing.many': { one: '{count} persona está escribiendo…', other: '{count} personas están escribiendo…' },
   'announce.one': 'Mensaje nuevo de {name}: {text}',
   'announce.several': { one: '{count} mensaje nuevo', other: '{count} mensajes nuevos' },
-  'composer.label': 'Escriba un mensaje',
+  'composer.label': 'Escriba un mensaje a {name}',
   'composer.placeholder': 'Escriba un mensaje',
   'composer.send': 'Enviar',
   'composer.closed': 'Esta conversación está cerrada. Puede leerla.',

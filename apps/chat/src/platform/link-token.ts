@@ -1,14 +1,9 @@
-const LINK = /^#\/sign-in-link[/?#](?:token=)?(.+)$/
+const LINK = /sign-in-link[/?#](?:token=)?(\S+)$/
 
-/**
- * Takes the secret of a one-time link out of the address, before anything else runs, so that it stays in no history.
- *
- * @returns the secret, or undefined when the address holds none
- */
-export function takeLinkToken(): string | undefined {
-  const [, token] = LINK.exec(location.hash) ?? []
+/** @returns the secret of a one-time link in the fragment of an address, or undefined when it holds none */
+export function parseLinkAddress(hash: string): string | undefined {
+  const [, token] = LINK.exec(hash) ?? []
   if (token === undefined) return undefined
-  history.replaceState(null, '', '#/sign-in-link')
   try {
     return decodeURIComponent(token)
   } catch {
@@ -18,6 +13,5 @@ export function takeLinkToken(): string | undefined {
 
 /** What a user pastes is the whole link or the secret alone. */
 export function parsePastedLink(text: string): string {
-  const [, token] = /sign-in-link[/?#](?:token=)?([^\s]+)/.exec(text) ?? []
-  return token ?? text.trim()
+  return parseLinkAddress(text.trim()) ?? text.trim()
 }

@@ -1,6 +1,3 @@
-import type { Live } from '@sotto/sdk'
-import { createCell } from './cell.ts'
-
 /**
  * Where the user is. The address holds the names of pages and opaque ids, never a name, a text or a secret: addresses end
  * up in histories, on screens and in screenshots.
@@ -26,15 +23,4 @@ export function renderRoute(route: Route): string {
   if (route.page === 'conversations') return '#/'
   if (route.page !== 'conversation') return `#/${route.page}`
   return `#/c/${route.conversationId}${route.people ? '/people' : ''}`
-}
-
-const cell = createCell<Route>(parseRoute(location.hash))
-addEventListener('hashchange', () => cell.set(parseRoute(location.hash)))
-
-export const currentRoute: Live<Route> = cell
-
-export function navigate(route: Route, { replace = false }: { readonly replace?: boolean } = {}): void {
-  if (replace) history.replaceState(null, '', renderRoute(route))
-  else history.pushState(null, '', renderRoute(route))
-  cell.set(route)
 }

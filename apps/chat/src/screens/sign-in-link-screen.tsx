@@ -1,7 +1,9 @@
 import { useState, type SubmitEvent } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { parsePastedLink } from '../platform/link-token.ts'
-import { navigate, renderRoute } from '../platform/route.ts'
+import { linkToken, navigate } from '../platform/navigation.ts'
+import { renderRoute } from '../platform/route.ts'
+import { useLive } from '../platform/use-live.ts'
 import { problemText } from '../session/problem-text.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import { ErrorNotice } from '../ui/notice.tsx'
@@ -12,13 +14,13 @@ import { EntryPage } from './entry-page.tsx'
 
 export interface SignInLinkScreenProps {
   readonly store: SessionStore
-  readonly linkToken: string | undefined
   readonly isSignedIn: boolean
 }
 
 /** A one-time link: the user chooses a password and is signed in. Who is signed in signs out first. */
-export function SignInLinkScreen({ store, linkToken, isSignedIn }: SignInLinkScreenProps) {
+export function SignInLinkScreen({ store, isSignedIn }: SignInLinkScreenProps) {
   const { t } = useLanguage()
+  const token = useLive(linkToken)
   return (
     <EntryPage>
       <PageHeading>{t('link.title')}</PageHeading>
@@ -30,7 +32,7 @@ export function SignInLinkScreen({ store, linkToken, isSignedIn }: SignInLinkScr
           </button>
         </>
       ) : (
-        <LinkForm store={store} linkToken={linkToken} />
+        <LinkForm key={token} store={store} token={token} />
       )}
       <p className="entry-footer">
         <a href={renderRoute({ page: 'conversations' })}>{isSignedIn ? t('link.goBack') : t('link.havePassword')}</a>
@@ -39,9 +41,14 @@ export function SignInLinkScreen({ store, linkToken, isSignedIn }: SignInLinkScr
   )
 }
 
-function LinkForm({ store, linkToken }: Omit<SignInLinkScreenProps, 'isSignedIn'>) {
+interface LinkFormProps {
+  readonly store: SessionStore
+  readonly token: string | undefined
+}
+
+function LinkForm({ store, token }: LinkFormProps) {
   const { t } = useLanguage()
-  const [pasted, setPasted] = useState(linkToken ?? '')
+  const [pasted, setPasted] = useState(token ?? '')
   const [password, setPassword] = useState('')
   const [repeated, setRepeated] = useState('')
   const [isUnequal, setUnequal] = useState(false)
