@@ -42,7 +42,6 @@ export interface Simulation {
 
 interface Event {
   readonly at: number
-  readonly order: number
   readonly run: () => void
 }
 
@@ -61,13 +60,20 @@ export function createSimulation(seed: number): Simulation {
   ]
   const events: Event[] = []
   let now = 0
-  let count = 0
   let stormy = true
   let serverUp = true
   let serverRun = 0
 
+  /** Kept with the next one last, so that taking it is cheap. Of the same time, the one planned first is the next. */
   function after(delayMs: number, run: () => void): void {
-    events.push({ at: now + delayMs, order: count++, run })
+    const at = now + delayMs
+    let [low, high] = [0, events.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (events[middle]!.at > at) low = middle + 1
+      else high = middle
+    }
+    events.splice(low, 0, { at, run })
   }
   const latency = (): number => 1 + random.below(stormy ? (random.chance(0.1) ? 8_000 : 200) : 30)
   const lost = (): boolean => stormy && random.chance(0.03)
@@ -288,18 +294,10 @@ export function createSimulation(seed: number): Simulation {
   }
 
   function drain(untilMs: number): void {
-    for (;;) {
-      let first = -1
-      for (let index = 0; index < events.length; index += 1) {
-        const [event, best] = [events[index]!, events[first]]
-        if (best === undefined || event.at < best.at || (event.at === best.at && event.order < best.order))
-          first = index
-      }
-      const event = events[first]
-      if (event === undefined || event.at > untilMs) break
-      events.splice(first, 1)
-      now = event.at
-      event.run()
+    for (let next = events.at(-1); next !== undefined && next.at <= untilMs; next = events.at(-1)) {
+      events.pop()
+      now = next.at
+      next.run()
     }
     now = untilMs
   }

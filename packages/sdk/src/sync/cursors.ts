@@ -11,6 +11,7 @@ import {
   type Draft,
 } from './draft.ts'
 import { windowStart } from './log.ts'
+import { noteExists } from './ranges.ts'
 import type { ConversationState } from './state.ts'
 import { adoptUnread } from './unread.ts'
 
@@ -98,6 +99,7 @@ export function adoptOwnCursor(draft: Draft, id: ConversationId, cursor: Cursor 
       unread: counted ? adoptUnread(unread, { unread: number, asOfSeq, readSeq }) : unread,
     }
   })
+  noteExists(draft, id, Math.max(cursor.asOfSeq ?? 0, cursor.deliveredSeq, cursor.readSeq))
 }
 
 export function onCursorMoved(draft: Draft, id: ConversationId, moved: MovedCursor): void {
@@ -167,6 +169,7 @@ export function adoptCursors(draft: Draft, id: ConversationId, items: readonly C
     }
     return changed ? { ...conversation, cursors } : conversation
   })
+  noteExists(draft, id, Math.max(0, ...items.map(({ deliveredSeq, readSeq }) => Math.max(deliveredSeq, readSeq))))
 }
 
 /** Someone else types, or has stopped. The signal fades by itself. */

@@ -215,8 +215,8 @@ export function onEntries(draft: Draft, id: ConversationId, entries: readonly En
   const { conversations, me } = draft.state
   acknowledgeFromLog(draft, entries)
   const known = conversations.get(id)
-  // The user was added just now, and the summary is on its way.
-  if (known === undefined || me === null) return requestSync(draft)
+  // The user was added just now. Its summary may have been written before this entry, so another one is asked for.
+  if (known === undefined || known.removed || me === null) return requestSync(draft)
   const received = receiveEntries(known, entries, me)
   putConversation(draft, received)
   for (const entry of entries) {

@@ -37,6 +37,14 @@ export function planRepair(draft: Draft, id: ConversationId, urgency: 'now' | 'e
   else repair(draft, id)
 }
 
+/** Somebody's cursor, or an unread number, speaks of an entry: it exists, also if its own frame was lost. */
+export function noteExists(draft: Draft, id: ConversationId, seq: number): void {
+  const known = draft.state.conversations.get(id)
+  if (known === undefined || known.removed || seq <= known.knownLast) return
+  putConversation(draft, { ...known, knownLast: seq })
+  planRepair(draft, id, 'echo')
+}
+
 /** Asks for the entries after the window. */
 export function repair(draft: Draft, id: ConversationId): void {
   const conversation = draft.state.conversations.get(id)

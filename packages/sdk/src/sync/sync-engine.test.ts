@@ -222,6 +222,32 @@ describe('the outbox', () => {
   })
 })
 
+describe('the log', () => {
+  test("a lost last entry is found by anybody's cursor that speaks of it", () => {
+    const driver = createDriver()
+    driver.goLive()
+    driver.pass(5_000)
+    driver.taken()
+    const cursor = { userId: bob, deliveredSeq: 2, readSeq: 0 }
+    driver.frame({ op: 'cursor', conversationId: ward, cursor } as { op: string })
+    expect(driver.taken()).toEqual([])
+    driver.pass(1_000)
+    expect(driver.taken()).toContainEqual(expect.objectContaining({ type: 'list-entries', afterSeq: 1 }))
+  })
+
+  test('who was removed and is added again misses nothing that came before the summary', () => {
+    const driver = createDriver()
+    driver.do({ type: 'observe', id: ward, observed: true })
+    driver.goLive()
+    driver.frame({ op: 'capabilities', conversationId: ward, can: [] } as { op: string })
+    driver.frame({ op: 'conversation', conversationId: ward } as { op: string })
+    driver.taken()
+    driver.frame(entryFrame(2))
+    driver.answer('conversation.sync', { changed: [summary()], removed: [], token: 't2', more: false })
+    expect(driver.writes()).toContainEqual(expect.objectContaining({ op: 'conversation.sync', token: 't2' }))
+  })
+})
+
 describe('cursors', () => {
   test('a burst of entries moves the delivered cursor twice a second at most, to the latest place', () => {
     const driver = createDriver()
