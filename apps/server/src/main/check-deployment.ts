@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import pg from 'pg'
 import { localKeyringExists, openLocalKeyring } from '../adapters/keyring-local/local-keyring.ts'
 import { systemRandom } from '../platform/ids/ids.ts'
+import { findDeploymentId } from '../platform/db/deployment-id.ts'
 import { DirectoryInUse } from '../platform/db/directory-lock.ts'
+import { inspectPostgres, type PostgresState } from '../platform/db/plain-connection.ts'
 import { createLog } from '../platform/log/log.ts'
 import { compose } from './compose.ts'
 import type { Config } from './config.ts'
-import { ensureSystemTenant, findDeploymentId } from './deployment.ts'
+import { ensureSystemTenant } from './deployment.ts'
 import { openDatabase } from './open-ground.ts'
 
 export interface Finding {
@@ -74,37 +75,18 @@ function checkAddress({ host, publicUrl }: Config): Finding {
 const POSTGRES_OLDEST = 150_000
 
 async function checkPostgres(url: string): Promise<Finding> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
   try {
-    await client.connect()
-    const { rows } = await client.query<{ version: number; powerful: boolean; fsync: string; commit: string }>(
-      `select current_setting('server_version_num')::int as version, rolsuper or rolbypassrls as powerful,
-         current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit
-       from pg_roles where rolname = session_user`,
-    )
-    return judgePostgres(rows[0]!)
+    return judgePostgres(await inspectPostgres(url))
   } catch (error) {
     return {
       isGood: false,
       what: `DATABASE_URL cannot be reached (${(error as { code?: string }).code ?? 'refused'})`,
       then: 'start PostgreSQL, or correct DATABASE_URL',
     }
-  } finally {
-    await client.end().catch(() => undefined)
   }
 }
 
-function judgePostgres({
-  version,
-  powerful,
-  fsync,
-  commit,
-}: {
-  readonly version: number
-  readonly powerful: boolean
-  readonly fsync: string
-  readonly commit: string
-}): Finding {
+function judgePostgres({ version, powerful, fsync, commit }: PostgresState): Finding {
   if (version < POSTGRES_OLDEST)
     return { isGood: false, what: `PostgreSQL ${version} is too old`, then: 'use 15 or newer' }
   if (powerful)

@@ -1,15 +1,7 @@
 import { anonymous, scopeOf, SYSTEM_TENANT_ID } from '../platform/context/context.ts'
 import { SealBroken } from '../platform/crypto/envelope.ts'
-import { statement, type Db } from '../platform/db/tx.ts'
 import type { Composition } from './compose.ts'
 import { VERSION } from './version.ts'
-
-const find = statement<{ deployment_id: string }>('deployment.find', 'select deployment_id from deployment')
-
-/** What tells this deployment from any other: it stands in every token. */
-export async function findDeploymentId(db: Db): Promise<string> {
-  return db.withTx({ role: 'lookup' }, async (tx) => (await tx.rows(find))[0]!.deployment_id)
-}
 
 /**
  * The tenant of what happens before any tenant is known has keys of its own, made at the first start. Being the first keys

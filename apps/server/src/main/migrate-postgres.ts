@@ -1,5 +1,5 @@
-import pg from 'pg'
 import { isContextKeyOf, migrate, pendingMigrations, readMigrations } from '../platform/db/migrate.ts'
+import { withPlainConnection } from '../platform/db/plain-connection.ts'
 import type { Config } from './config.ts'
 import { CONTEXT_KEY_PURPOSE, openKeyring } from './open-ground.ts'
 
@@ -17,9 +17,8 @@ export async function migratePostgres(
     throw new Error('DATABASE_URL is not set: there is no PostgreSQL to migrate.')
   if (config.ownerUrl === undefined)
     throw new Error('DATABASE_OWNER_URL is not set: migrations need a role that may change the schema.')
-  const client = new pg.Client({ connectionString: config.ownerUrl.reveal(), application_name: 'sotto migrate' })
-  await client.connect().catch(refuseAddress)
-  try {
+  const { url } = config.database
+  const migrating = withPlainConnection(config.ownerUrl.reveal(), 'sotto migrate', async (client) => {
     const migrations = await readMigrations()
     const pending = await pendingMigrations(client, migrations)
     if (options.isDryRun) return pending.map(({ name }) => name)
@@ -30,14 +29,19 @@ export async function migratePostgres(
       throw new Error(
         'The keyring does not belong to this database: migrating with it would lock out every server. Restore the one that does, or correct SOTTO_KEYRING_DIR.',
       )
-    const loginRole = decodeURIComponent(new URL(config.database.url.reveal()).username)
+    const loginRole = decodeURIComponent(new URL(url.reveal()).username)
     return await migrate({ client, contextKey, loginRole })
-  } finally {
-    await client.end()
-  }
+  })
+  return await migrating.catch(refuseAddress)
 }
 
 /** The server's words name a role and a host; the password is in none of them. */
-function refuseAddress(error: Error): never {
+function refuseAddress(error: Error & { readonly code?: unknown }): never {
+  if (!isAboutConnecting(error.code)) throw error
   throw new Error(`DATABASE_OWNER_URL leads to no database: ${error.message}`, { cause: error })
+}
+
+/** A socket's error, or a refusal of class 28 (authorization) or 3D (no such database). */
+function isAboutConnecting(code: unknown): boolean {
+  return typeof code === 'string' && /^(E[A-Z]+|28|3D|08)/.test(code)
 }

@@ -5,6 +5,7 @@ import { scopeOf, type Origin } from '../platform/context/context.ts'
 import { createTokenBuckets } from '../platform/limits/token-bucket.ts'
 import { createLog, type Log } from '../platform/log/log.ts'
 import { Secret } from '../platform/phi/phi.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import { createGate } from '../edges/gate/gate.ts'
 import { createHttpApp } from '../edges/http/app.ts'
 import { createHandlers } from '../edges/http/handlers.ts'
@@ -14,7 +15,8 @@ import { attachSocketServer } from '../edges/realtime/socket-server.ts'
 import type { Argon2Parameters } from '../domains/identity/index.ts'
 import { compose, type Composition } from './compose.ts'
 import type { Config } from './config.ts'
-import { ensureSystemTenant, findDeploymentId, recordLife } from './deployment.ts'
+import { findDeploymentId } from '../platform/db/deployment-id.ts'
+import { ensureSystemTenant, recordLife } from './deployment.ts'
 import { startJobs } from './jobs.ts'
 import { openDatabase, openKeyring } from './open-ground.ts'
 import { VERSION } from './version.ts'
@@ -35,6 +37,8 @@ export interface StartOptions {
   readonly pageDir?: string
   /** Cheaper password hashing, for tests. */
   readonly argon2?: Argon2Parameters
+  /** The system's when not given. */
+  readonly clock?: Clock
   /** The embedded database can never be opened again by this process (see its supervisor): the process should end. */
   readonly onFatal?: (error: Error) => void
 }
@@ -59,6 +63,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     log,
     deploymentId: await findDeploymentId(db),
     ...(options.argon2 ? { argon2: options.argon2 } : {}),
+    ...(options.clock ? { clock: options.clock } : {}),
   })
   await ensureSystemTenant(composition)
   const running = await listen(options, composition, log, stack)

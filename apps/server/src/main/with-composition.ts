@@ -2,7 +2,8 @@ import { createLog } from '../platform/log/log.ts'
 import { compose, type Composition } from './compose.ts'
 import type { Config } from './config.ts'
 import { openDatabase, openKeyring } from './open-ground.ts'
-import { ensureSystemTenant, findDeploymentId } from './deployment.ts'
+import { findDeploymentId } from '../platform/db/deployment-id.ts'
+import { ensureSystemTenant } from './deployment.ts'
 
 /** The rooms without edges, for a command that does one thing and ends. The embedded database is locked meanwhile. */
 export async function withComposition<T>(

@@ -30,7 +30,11 @@ export interface AnonymousCtx extends Origin {
 /** The tenant of what happens before any tenant is known: refused sign-ins, starts and stops of the server. */
 export const SYSTEM_TENANT_ID = '00000000-0000-7000-8000-000000000000' as TenantId
 
-export function anonymous(origin: Origin, tenantId: TenantId = SYSTEM_TENANT_ID, purpose: Purpose = 'HSYSADMIN'): AnonymousCtx {
+export function anonymous(
+  origin: Origin,
+  tenantId: TenantId = SYSTEM_TENANT_ID,
+  purpose: Purpose = 'HSYSADMIN',
+): AnonymousCtx {
   const { requestId, address } = origin
   return { requestId, address, tenantId, userId: null, deviceId: null, sessionId: null, role: null, purpose }
 }

@@ -67,8 +67,15 @@ export interface Log {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 export function createLog(options: { readonly level: LogLevel; readonly write?: (line: string) => void }): Log {
-  const settings: pino.LoggerOptions = { level: options.level, base: null, messageKey: 'event', timestamp: pino.stdTimeFunctions.isoTime }
-  const logger = options.write ? pino(settings, { write: options.write }) : pino(settings, pino.destination({ dest: 2, sync: true }))
+  const settings: pino.LoggerOptions = {
+    level: options.level,
+    base: null,
+    messageKey: 'event',
+    timestamp: pino.stdTimeFunctions.isoTime,
+  }
+  const logger = options.write
+    ? pino(settings, { write: options.write })
+    : pino(settings, pino.destination({ dest: 2, sync: true }))
   return {
     debug: (event, fields) => logger.debug({ ...fields }, event),
     info: (event, fields) => logger.info({ ...fields }, event),
@@ -91,6 +98,8 @@ function fingerprint(error: unknown): Record<string, string> {
     errorName: error.name,
     ...(typeof code === 'string' && /^[\w/.-]{1,60}$/.test(code) ? { errorCode: code } : {}),
     errorFrames: frames,
-    ...(error.cause instanceof Error ? { causeName: error.cause.name, causeFrames: fingerprint(error.cause)['errorFrames'] ?? '' } : {}),
+    ...(error.cause instanceof Error
+      ? { causeName: error.cause.name, causeFrames: fingerprint(error.cause)['errorFrames'] ?? '' }
+      : {}),
   }
 }

@@ -1,0 +1,63 @@
+import type { Rooms } from './compose-rooms.ts'
+import type { ConversationId, TenantId, UserId } from '@sotto/protocol'
+import {
+  conversationChanged,
+  cursorMoved,
+  entryAppended,
+  listAudience,
+  membershipChanged,
+  renderEntry,
+} from '../domains/conversations/index.ts'
+import { sessionEnded } from '../domains/identity/index.ts'
+import { findVisibleUsers, presenceChanged, typingSignalled } from '../domains/presence/index.ts'
+import { createAudiences } from '../edges/realtime/audiences.ts'
+import { createDelivering } from '../edges/realtime/delivering.ts'
+import { createFanOut, type FanOut } from '../edges/realtime/fan-out.ts'
+import { createRegistry } from '../edges/realtime/registry.ts'
+import { scopeOf, type Ctx } from '../platform/context/context.ts'
+
+/** The realtime edge's own parts, listening to what the rooms tell. */
+export function composeRealtime(rooms: Rooms) {
+  const { db, log, deliveries, presenceDeps } = rooms
+  const registry = createRegistry()
+  const audiences = createAudiences((tenantId, conversationId) =>
+    db.withTx(scopeOf({ tenantId }), (tx) => listAudience(tx, tenantId, conversationId)),
+  )
+  const delivering = createDelivering({ records: deliveries, log })
+  const findVisible = (ctx: Ctx, userIds: readonly UserId[]) => findVisibleUsers(presenceDeps, ctx, userIds)
+  const fanOut = createFanOut({ registry, audiences, delivering, log, findVisible })
+  subscribeFanOut(rooms, fanOut)
+  return { registry, delivering, fanOut }
+}
+
+function subscribeFanOut({ bus, db, sealer, keys, kept }: Rooms, fanOut: FanOut): void {
+  const open = (tenantId: TenantId, entry: Parameters<typeof renderEntry>[3]) =>
+    renderEntry({ sealer, keys }, (read) => db.withTx(scopeOf({ tenantId }), read), tenantId, entry)
+  bus.subscribe(entryAppended, ({ tenantId, entry }) =>
+    fanOut.entryAppended(tenantId, {
+      conversationId: entry.conversationId,
+      seq: entry.seq,
+      isMembership: entry.kind === 'membership',
+      open: () => open(tenantId, entry),
+    }),
+  )
+  bus.subscribe(cursorMoved, ({ tenantId, conversationId, cursor }) =>
+    fanOut.cursorMoved(tenantId, conversationId, cursor),
+  )
+  bus.subscribe(typingSignalled, ({ tenantId, conversationId, userId, typing }) =>
+    fanOut.typingSignalled(tenantId, conversationId as ConversationId, userId, typing),
+  )
+  bus.subscribe(presenceChanged, ({ tenantId, presence }) => fanOut.presenceChanged(tenantId, presence))
+  bus.subscribe(conversationChanged, ({ tenantId, conversationId }) => {
+    kept.forgetConversation(conversationId)
+    fanOut.conversationChanged(tenantId, conversationId)
+  })
+  bus.subscribe(membershipChanged, ({ tenantId, conversationId, joined, left }) => {
+    kept.forgetConversation(conversationId)
+    fanOut.membershipChanged(tenantId, conversationId, joined, left)
+  })
+  bus.subscribe(sessionEnded, ({ sessionIds, reason }) => {
+    kept.forgetSessions(sessionIds)
+    fanOut.sessionsEnded(sessionIds, reason)
+  })
+}
