@@ -19,19 +19,32 @@ export interface PostgresServer extends AsyncDisposable {
   stop(): Promise<void>
   /** Postmaster and all its children, at once, without a word. */
   kill(): Promise<void>
+  /** Whether the postmaster runs: it may have ended by itself. */
+  readonly isRunning: boolean
+}
+
+export interface PostgresPlace {
+  /** A folder for the cluster's own; a new one in the system's temporary folder when not given. */
+  readonly parent?: string
+  /** Another for the write-ahead log; inside the cluster when not given. */
+  readonly walParent?: string
 }
 
 const PORT = 5432
 
-/** @param settings  further lines of postgresql.conf, as `name = value` */
-export async function startPostgresServer(settings: readonly string[] = []): Promise<PostgresServer> {
-  const directory = await mkdtemp(join(tmpdir(), 'sotto-postgres-'))
+/** @param settings  further lines of postgresql.conf, as `name=value` */
+export async function startPostgresServer(
+  settings: readonly string[] = [],
+  { parent = tmpdir(), walParent }: PostgresPlace = {},
+): Promise<PostgresServer> {
   const user = unprivilegedUser()
-  if (user !== undefined) await chown(directory, user.uid, user.gid)
-  await chmod(directory, 0o755)
+  const directory = await makeFolder(parent, user)
+  const walDirectory = walParent === undefined ? undefined : await makeFolder(walParent, user)
   const data = join(directory, 'data')
-  await promisify(execFile)(program('initdb'), initdbArgs(data), { ...user, cwd: directory })
-  const server = createServer(directory, data, user, settings)
+  const walArgs = walDirectory === undefined ? [] : ['--waldir', join(walDirectory, 'wal')]
+  await promisify(execFile)(program('initdb'), [...initdbArgs(data), ...walArgs], { ...user, cwd: directory })
+  const folders = walDirectory === undefined ? [directory] : [directory, walDirectory]
+  const server = createServer(folders, data, user, settings)
   try {
     await server.start()
   } catch (error) {
@@ -41,16 +54,24 @@ export async function startPostgresServer(settings: readonly string[] = []): Pro
   return server
 }
 
+async function makeFolder(parent: string, user: User | undefined): Promise<string> {
+  const directory = await mkdtemp(join(parent, 'sotto-postgres-'))
+  if (user !== undefined) await chown(directory, user.uid, user.gid)
+  await chmod(directory, 0o755)
+  return directory
+}
+
 function initdbArgs(data: string): string[] {
   return ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync']
 }
 
 function createServer(
-  directory: string,
+  folders: readonly string[],
   data: string,
   user: User | undefined,
   settings: readonly string[],
 ): PostgresServer {
+  const directory = folders[0]!
   const options = ['listen_addresses=', `unix_socket_directories=${directory}`, `port=${PORT}`, 'fsync=on', ...settings]
   let postmaster: ChildProcess | undefined
 
@@ -70,6 +91,9 @@ function createServer(
   return {
     urlOf,
     adminUrl: (database = 'postgres') => urlOf('postgres', database),
+    get isRunning() {
+      return postmaster !== undefined && postmaster.exitCode === null && postmaster.signalCode === null
+    },
     async start() {
       const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]
       postmaster = spawn(program('postgres'), args, { ...user, cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] })
@@ -83,7 +107,7 @@ function createServer(
       }),
     async [Symbol.asyncDispose]() {
       await this.stop()
-      await rm(directory, { recursive: true, force: true })
+      for (const folder of folders) await rm(folder, { recursive: true, force: true })
     },
   }
 }
