@@ -3,7 +3,6 @@
 import type { ConversationId, EntryId, Role, TeamId, UserId } from '@sotto/protocol'
 import { compose, loadConfig, openKeyring } from '@sotto/server'
 import { TEST_ARGON2, TEST_PASSWORD, type Clinic, type Person, type TestServer } from '@sotto/testkit'
-import { findDeploymentId } from '../../../apps/server/src/main/deployment.ts'
 import { createLog } from '../../../apps/server/src/platform/log/log.ts'
 import { instant, systemClock } from '../../../apps/server/src/platform/time/clock.ts'
 
@@ -73,13 +72,19 @@ export async function withExpiredToken(server: TestServer, hand: Hand): Promise<
     keyring: await openKeyring(config, { mayCreate: false }),
     log: createLog({ level: 'silent' }),
     clock: minutesAgo,
-    deploymentId: await findDeploymentId(server.composition.db),
+    deploymentId: deploymentOf(hand.accessToken),
     argon2: TEST_ARGON2,
   })
   const { slug, login, password } = hand
   const input = { tenant: slug, login, password, device: { name: 'old device' }, refreshTokenIn: 'body' as const }
   const signedIn = await past.operations.createSession(origin, input)
   return { ...hand, accessToken: signedIn.accessToken.reveal() }
+}
+
+/** It stands in every token as the issuer. */
+function deploymentOf(accessToken: string): string {
+  const claims = JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as { readonly iss: string }
+  return claims.iss.replace('urn:sotto:', '')
 }
 
 async function asHand(server: TestServer, slug: string, login: string, accessToken: string, password: string) {
