@@ -69,11 +69,19 @@ async function findPostmaster(adminUrl: string): Promise<number> {
 
 const TICK_US = 10_000
 
+interface Stat {
+  readonly parent: number
+  readonly cpuUs: number
+  /** Of children that have ended and were waited for. */
+  readonly endedUs: number
+}
+
 /** proc(5), stat: after the command's name in parentheses come state, parent, …, user and system time in ticks. */
-function statOf(pid: number): { readonly parent: number; readonly cpuUs: number } | undefined {
+function statOf(pid: number): Stat | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
-    return { parent: Number(fields[1]), cpuUs: (Number(fields[11]) + Number(fields[12])) * TICK_US }
+    const ticks = (first: number) => (Number(fields[first]) + Number(fields[first + 1])) * TICK_US
+    return { parent: Number(fields[1]), cpuUs: ticks(11), endedUs: ticks(13) }
   } catch {
     return undefined
   }
@@ -83,5 +91,6 @@ function familyCpuUs(parent: number): number {
   const stats = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((name) => statOf(Number(name)))
-  return stats.reduce((sum, stat) => (stat?.parent === parent ? sum + stat.cpuUs : sum), 0)
+  const ended = statOf(parent)?.endedUs ?? 0
+  return stats.reduce((sum, stat) => (stat?.parent === parent ? sum + stat.cpuUs : sum), ended)
 }
