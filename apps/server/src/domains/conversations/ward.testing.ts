@@ -7,6 +7,7 @@ import {
   type ConversationId,
   type EntryId,
   type InputOf,
+  type Operation,
   type Operations,
   type ProblemCode,
   type Sent,
@@ -35,6 +36,8 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
   const { composition, url } = server
   const { operations, commands, ids } = composition
   const owner = server.adminUrl === undefined ? undefined : new pg.Pool({ connectionString: server.adminUrl, max: 1 })
+  // The database is dropped before its owner leaves.
+  owner?.on('error', () => {})
 
   /** As the superuser, for looking behind the wall and for breaking things. Names need their schema. */
   async function ownerQuery(sql: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> {
@@ -45,9 +48,7 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
 
   /** The same operation by HTTP, with the schema, the gate and the record of refusals around it. */
   async function call(who: Person, name: keyof Operations, input: Readonly<Record<string, unknown>>): Promise<Answer> {
-    const { method, path, query } = contract[name] as (typeof contract)[keyof Operations] & {
-      query?: { shape: object }
-    }
+    const { method, path, query, body } = contract[name] as Operation
     const rest = new Map(Object.entries(input))
     const filled = path.replace(/:(\w+)/g, (_, key: string) => {
       const value = String(rest.get(key))
@@ -56,7 +57,7 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
     })
     const search = new URLSearchParams()
     for (const key of Object.keys(query?.shape ?? {})) if (rest.has(key)) search.set(key, String(rest.get(key)))
-    const hasBody = method !== 'GET' && method !== 'DELETE'
+    const hasBody = body !== undefined
     const answer = await fetch(`${url}${filled}${search.size > 0 ? `?${search.toString()}` : ''}`, {
       method,
       headers: {
@@ -130,7 +131,7 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
       found.push(...page.items)
       after = page.next ?? undefined
     } while (after !== undefined)
-    return found.filter((event) => event.action !== 'audit-event.list').toReversed()
+    return found.filter(({ action, outcome }) => action !== 'audit-event.list' || outcome !== 'success').toReversed()
   }
 
   /** A second node on the same database: it shares nothing with the first one's memory. */
@@ -159,8 +160,8 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
     },
     createClinic: server.createClinic,
     async [Symbol.asyncDispose]() {
-      await owner?.end()
       await server[Symbol.asyncDispose]()
+      await owner?.end()
     },
   }
 }
