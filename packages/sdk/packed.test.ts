@@ -13,6 +13,8 @@ import { npm, packSdk } from './tools/pack.ts'
 const run = promisify(execFile)
 const ward = place(1)
 const tsc = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc')
+/** Compilers and npm, on a machine that does other things too. */
+const SLOW = { timeout: 180_000 }
 let folder: string
 let app: string
 let packed: Awaited<ReturnType<typeof packSdk>>
@@ -26,17 +28,17 @@ beforeAll(async () => {
   await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
   const tarballs = packed.map(({ tarball }) => tarball)
   await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs], app)
-}, 120_000)
+}, 180_000)
 afterAll(async () => await rm(folder, { recursive: true, force: true }))
 
-test('the packed packages are what every bundler and runtime expects', async () => {
+test('the packed packages are what every bundler and runtime expects', SLOW, async () => {
   for (const { folder: pkgDir, name } of packed) {
     const { messages, pkg } = await publint({ pkgDir, strict: true })
     expect(messages.map((message) => `${name}: ${formatMessage(message, pkg)}`)).toEqual([])
   }
 })
 
-test('an app that installed them sends and receives under plain Node', async () => {
+test('an app that installed them sends and receives under plain Node', SLOW, async () => {
   await using server = await startPeerServer()
   server.peer.createConversation(ward, [alice, bob])
   await writeFile(
@@ -54,7 +56,7 @@ test('an app that installed them sends and receives under plain Node', async () 
   expect(stdout.trim()).toBe('2')
 })
 
-test('a TypeScript app sees every type, in strict mode and without skipping the declarations', async () => {
+test('a TypeScript app sees every type, in strict mode and without skipping the declarations', SLOW, async () => {
   await writeFile(
     join(app, 'app.ts'),
     `import { connect, SottoProblem, type ConversationSnapshot, type Entry } from '@sotto/sdk'
