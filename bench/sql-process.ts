@@ -71,21 +71,31 @@ async function runBatch(tx: LaneTx, sends: readonly Send[]): Promise<void> {
     end.seq++
     end.countable++
     return {
-      ...{
-        conversationId,
-        entryId,
-        seq: end.seq,
-        countable: end.countable,
-        kind: 'application',
-        at,
-        clientSentAt: null,
-      },
-      ...{ senderUserId: userId, senderDeviceId: deviceId, header, bodyCiphertext: body, bodyHash: hash },
+      conversationId,
+      entryId,
+      seq: end.seq,
+      countable: end.countable,
+      kind: 'application',
+      at,
+      clientSentAt: null,
+      senderUserId: userId,
+      senderDeviceId: deviceId,
+      header,
+      bodyCiphertext: body,
+      bodyHash: hash,
     }
   })
   const rows: AuditRow[] = keys.map(() => ({
-    ...{ auditEventId: ids.at(at), at, class: 'message.send', outcome: 'success', subjectUserId: null },
-    ...{ commitment: hash, actorIndex: hash, subjectIndex: null, resourceIndex: hash, bodyEncrypted: auditBody },
+    auditEventId: ids.at(at),
+    at,
+    class: 'message.send',
+    outcome: 'success',
+    subjectUserId: null,
+    commitment: hash,
+    actorIndex: hash,
+    subjectIndex: null,
+    resourceIndex: hash,
+    bodyEncrypted: auditBody,
   }))
   await Promise.all([insertAuditRows(tx, tenantId, rows), insertEntries(tx, tenantId, entries)])
 }
@@ -154,8 +164,11 @@ const calls = {
     )
     const seconds = (performance.now() - begin) / 1000
     return {
-      ...{ acknowledged: samples.length, seconds, batch: samples.length / batches },
-      ...{ cpuUs: readUsage().cpuUs - usage.cpuUs, mainUs: readUsage().mainUs - usage.mainUs },
+      acknowledged: samples.length,
+      seconds,
+      batch: samples.length / batches,
+      cpuUs: readUsage().cpuUs - usage.cpuUs,
+      mainUs: readUsage().mainUs - usage.mainUs,
       ...percentilesOf(samples),
     }
   },

@@ -102,7 +102,7 @@ export async function inParallel<T>(
   work: (index: number) => Promise<T>,
   atOnce = AT_ONCE,
 ): Promise<readonly T[]> {
-  const results = new Array<T>(count)
+  const results = Array.from<T>({ length: count })
   let next = 0
   const runner = async () => {
     for (let index = next++; index < count; index = next++) results[index] = await work(index)

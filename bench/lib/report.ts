@@ -22,5 +22,5 @@ function renderTable({ caption, head, rows }: Table): string[] {
   const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length), 3))
   const line = (row: readonly string[]) => `| ${widths.map((width, at) => (row[at] ?? '').padEnd(width)).join(' | ')} |`
   const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`
-  return [...(caption === undefined ? [] : [`${caption}`, '']), line(head), rule, ...rows.map(line)]
+  return [...(caption === undefined ? [] : [caption, '']), line(head), rule, ...rows.map(line)]
 }

@@ -100,7 +100,9 @@ async function measureFanOut(
     const bareBefore = await bare.call('figures', undefined)
     const echoed = await bareLoad.call('echo', {
       senders: senders.map(({ device }) => ({ device, inFlight: 2 * perWrite })),
-      ...{ frameBytes: ENTRY_FRAME_BYTES, warmUpMs, ms },
+      frameBytes: ENTRY_FRAME_BYTES,
+      warmUpMs,
+      ms,
     })
     const bareAfter = await bare.call('figures', undefined)
     const bareAll = (echoed.delivered / ms) * (ms + warmUpMs)

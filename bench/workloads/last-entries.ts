@@ -18,7 +18,10 @@ export async function measureLastEntries(setting: Setting): Promise<readonly Sec
   await server.call('makeClinic', { people: 2 })
   const [conversationId] = await server.call('makeConversations', { memberships: [[0, 1]] })
   const entries = await server.call('sendMany', {
-    ...{ person: 0, conversationId: conversationId!, count: wanted, msMax: setting.isQuick ? 3_000 : 40_000 },
+    person: 0,
+    conversationId: conversationId!,
+    count: wanted,
+    msMax: setting.isQuick ? 3_000 : 40_000,
   })
   const request = {
     url: `${url}/v1/conversations/${conversationId!}/entries?limit=50`,

@@ -38,7 +38,7 @@ test('frames of every length reach a client whole and in order, one by one and m
   await once(http, 'listening')
   const client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`)
   const received: string[] = []
-  client.on('message', (data, isBinary) => received.push(isBinary ? 'binary' : String(data)))
+  client.on('message', (data, isBinary) => received.push(isBinary ? 'binary' : (data as Buffer).toString('utf8')))
   const [code] = (await once(client, 'close')) as [number]
   http.close()
   expect({ received, code }).toEqual({ received: [...texts, 'alone'], code: 1001 })
