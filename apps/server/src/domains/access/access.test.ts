@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest'
 import type { Ctx } from '../../platform/context/context.ts'
 import type { Db, Tx } from '../../platform/db/tx.ts'
 import { instant, type Clock } from '../../platform/time/clock.ts'
-import { createAccess, GRANT_LIFE_MS } from './authorize.ts'
-import type { FactSources, MembershipFacts, SessionFacts } from './facts.ts'
+import { createAccess, GRANT_LIFE_MS } from './access.ts'
+import type { FactSources, MembershipFacts, SessionFacts } from './facts.model.ts'
 import { createKeptDecisions } from './kept-decisions.ts'
 import {
   conversationActions,
@@ -14,7 +14,7 @@ import {
   mayManage,
   tenantActions,
   type ConversationAction,
-} from './policy.ts'
+} from './policy.model.ts'
 
 // The rules as people would say them, held against the table of rules. Facts are values here; that the rooms bring the
 // right ones is tested where they are brought.
@@ -50,10 +50,24 @@ const MAY: Readonly<Record<keyof typeof tenantActions | keyof typeof directoryAc
 
 const someone = (role: Role): SessionFacts => ({ sessionId: 's' as SessionId, userId: 'u' as UserId, role })
 const membership = (changes: Partial<MembershipFacts> = {}): MembershipFacts => ({
-  ...{ conversationId, memberRole: 'participant', closed: false, kind: 'group', subjectUserId: null },
-  ...{ firstVisibleSeq: 1, lastSeq: 1, keyEpoch: 1, memberCount: 2 },
+  conversationId,
+  memberRole: 'participant',
+  closed: false,
+  kind: 'group',
+  subjectUserId: null,
+  firstVisibleSeq: 1,
+  lastSeq: 1,
+  keyEpoch: 1,
+  memberCount: 2,
   ...changes,
 })
+
+/** Every relation to a conversation, in every state of it. */
+const relations = [undefined, 'participant' as const, 'manager' as const].flatMap((memberRole) =>
+  [false, true].flatMap((closed) =>
+    (['direct', 'group'] as const).map((kind) => membership({ memberRole, closed, kind })),
+  ),
+)
 
 function startAccess(session: SessionFacts | Error, member?: MembershipFacts) {
   let nowMs = 0
@@ -129,37 +143,32 @@ describe('createAccess', () => {
   }
 
   test('every action on a conversation, for every role, relation and state', async () => {
-    let cases = 0
-    for (const action of Object.keys(conversationActions) as ConversationAction[])
-      for (const role of roles)
-        for (const memberRole of [undefined, 'participant', 'manager'] as const)
-          for (const closed of [false, true])
-            for (const kind of ['direct', 'group'] as const) {
-              const member = membership({ memberRole, closed, kind })
-              const { access, ctx } = startAccess(someone(role), member)
-              const answer = await codeOf(access.authorizeConversation(tx, ctx, action, conversationId))
-              const which = [action, role, memberRole, closed ? 'closed' : 'open', kind]
-              expect([...which, answer]).toEqual([...which, mayInConversation(action, role, member)])
-              cases++
-            }
-    expect(cases).toBe(10 * 5 * 3 * 2 * 2)
+    const actions = Object.keys(conversationActions) as ConversationAction[]
+    const cases = actions.flatMap((action) =>
+      roles.flatMap((role) => relations.map((member) => ({ action, role, member }))),
+    )
+    expect(cases).toHaveLength(10 * 5 * 3 * 2 * 2)
+    for (const { action, role, member } of cases) {
+      const { access, ctx } = startAccess(someone(role), member)
+      const answer = await codeOf(access.authorizeConversation(tx, ctx, action, conversationId))
+      const { memberRole, closed, kind } = member
+      const which = [action, role, memberRole, closed, kind]
+      expect([...which, answer]).toEqual([...which, mayInConversation(action, role, member)])
+    }
   })
 
   test('what may be offered is what will be allowed; a message needs an open conversation on top', async () => {
-    for (const role of roles)
-      for (const memberRole of [undefined, 'participant', 'manager'] as const)
-        for (const closed of [false, true])
-          for (const kind of ['direct', 'group'] as const) {
-            const member = membership({ memberRole, closed, kind })
-            const { access, ctx, world } = startAccess(someone(role), member)
-            const can = listCapabilities(world.session as SessionFacts, member)
-            for (const action of Object.keys(conversationActions) as ConversationAction[]) {
-              const answer = await codeOf(access.authorizeConversation(tx, ctx, action, conversationId))
-              const isAllowed = answer === 'allowed' && !(action === 'message.send' && closed)
-              expect([action, can.includes(action as Capability)]).toEqual([action, isAllowed])
-            }
-            expect(can.includes('member.leave')).toBe(memberRole !== undefined && kind === 'group')
-          }
+    const cases = roles.flatMap((role) => relations.map((member) => ({ role, member })))
+    for (const { role, member } of cases) {
+      const { access, ctx } = startAccess(someone(role), member)
+      const can = listCapabilities(someone(role), member)
+      for (const action of Object.keys(conversationActions) as ConversationAction[]) {
+        const answer = await codeOf(access.authorizeConversation(tx, ctx, action, conversationId))
+        const isAllowed = answer === 'allowed' && !(action === 'message.send' && member.closed)
+        expect([action, can.includes(action as Capability)]).toEqual([action, isAllowed])
+      }
+      expect(can.includes('member.leave')).toBe(member.memberRole !== undefined && member.kind === 'group')
+    }
   })
 
   test('who is refused is told the least, and the trail the most', async () => {
@@ -180,13 +189,11 @@ describe('createAccess', () => {
     const { access, ctx } = startAccess(someone('clinician'), membership())
     const { grant } = await access.authorizeConversation(tx, ctx, 'message.send', conversationId)
     expect(grant).toEqual({
-      ...{
-        action: 'message.send',
-        resourceId: conversationId,
-        userId: 'u',
-        policyVersion: 1,
-        expiresAt: GRANT_LIFE_MS,
-      },
+      action: 'message.send',
+      resourceId: conversationId,
+      userId: 'u',
+      policyVersion: 1,
+      expiresAt: GRANT_LIFE_MS,
     })
   })
 

@@ -1,6 +1,6 @@
 /** The door of the access room. */
-export { createAccess, GRANT_LIFE_MS, type Access, type ConversationDecision } from './authorize.ts'
-export type { FactSources, MembershipFacts, SessionFacts } from './facts.ts'
+export { createAccess, GRANT_LIFE_MS, type Access, type ConversationDecision } from './access.ts'
+export type { FactSources, MembershipFacts, SessionFacts } from './facts.model.ts'
 export {
   listCapabilities,
   mayManage,
@@ -8,5 +8,5 @@ export {
   type ConversationAction,
   type DirectoryAction,
   type TenantAction,
-} from './policy.ts'
+} from './policy.model.ts'
 export { createKeptDecisions, type KeptDecisions } from './kept-decisions.ts'

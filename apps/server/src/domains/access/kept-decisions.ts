@@ -3,8 +3,8 @@ import { scopeOf, type Ctx } from '../../platform/context/context.ts'
 import { createBoundedMap } from '../../platform/crypto/bounded-map.ts'
 import type { Db } from '../../platform/db/tx.ts'
 import type { Clock } from '../../platform/time/clock.ts'
-import type { Access, ConversationDecision } from './authorize.ts'
-import type { ConversationAction } from './policy.ts'
+import type { Access, ConversationDecision } from './access.ts'
+import type { ConversationAction } from './policy.model.ts'
 
 const KEPT_MAX = 50_000
 

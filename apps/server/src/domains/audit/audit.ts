@@ -3,7 +3,7 @@ import type { AnonymousCtx, Ctx } from '../../platform/context/context.ts'
 import type { Db, Tx } from '../../platform/db/tx.ts'
 import type { AuditItem, AuditRecord } from './audit-event.model.ts'
 import { recordAudit, recordAuditItems, type RecordDeps } from './record-audit.ts'
-import { createRefusals, type Refusal } from './record-refusal.ts'
+import { createRefusals, type Refusal } from './refusals.ts'
 
 /** How the other rooms and the edges write to the trail. */
 export interface Audit {

@@ -75,7 +75,10 @@ async function join(
   const row = await findMembershipRow(tx, ctx.tenantId, conversationId, ctx.userId)
   const joinedSeq = end.lastSeq + 1
   const joined = await insertMembers(tx, ctx.tenantId, grant, {
-    ...{ conversationId, userIds, memberRole, joinedSeq },
+    conversationId,
+    userIds,
+    memberRole,
+    joinedSeq,
     firstVisibleSeq: firstVisibleSeq(row!.history, joinedSeq),
     lastCountable: end.lastCountable,
     at: deps.clock.now(),

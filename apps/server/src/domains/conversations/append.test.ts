@@ -19,7 +19,9 @@ describe.each(databaseKinds)('on %s', (kind) => {
 
   function send(who: Person, conversationId: ConversationId, entryId: EntryId, text: string, urgent = false) {
     return ward.commands.sendMessage(who.ctx, {
-      ...{ conversationId, entryId, payload: { v: 1, type: 'text', text } },
+      conversationId,
+      entryId,
+      payload: { v: 1, type: 'text', text },
       header: { priority: urgent ? 'critical' : 'routine', notify: 'normal' },
     })
   }
@@ -178,8 +180,16 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const seqs = answers.map((answer) => (typeof answer === 'string' ? answer : answer.seq))
     const next = known.seq + 5
     expect(seqs).toEqual([
-      ...[next, 'identity/session-ended', next + 1, 'access/not-found', 'conversations/closed', 'StatementFailed'],
-      ...[known.seq, 'messages/entry-conflict', 'messages/entry-conflict', next + 2],
+      next,
+      'identity/session-ended',
+      next + 1,
+      'access/not-found',
+      'conversations/closed',
+      'StatementFailed',
+      known.seq,
+      'messages/entry-conflict',
+      'messages/entry-conflict',
+      next + 2,
     ])
     expectGapless(await readLog(alice, open.conversationId))
 
@@ -188,22 +198,14 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const subject = bob.userId
     expect(told).toHaveLength(9)
     for (const [who, outcome, code, about] of [
-      ...[
-        [alice, 'success', null, subject],
-        [grace, 'refused', 'identity/session-ended', subject],
-      ],
-      ...[
-        [bob, 'success', null, subject],
-        [carmen, 'refused', 'not-a-member', subject],
-      ],
-      ...[
-        [bob, 'refused', 'conversations/closed', null],
-        [alice, 'refused', 'messages/entry-conflict', subject],
-      ],
-      ...[
-        [bob, 'refused', 'entry-of-another', subject],
-        [mallory, 'success', null, subject],
-      ],
+      [alice, 'success', null, subject],
+      [grace, 'refused', 'identity/session-ended', subject],
+      [bob, 'success', null, subject],
+      [carmen, 'refused', 'not-a-member', subject],
+      [bob, 'refused', 'conversations/closed', null],
+      [alice, 'refused', 'messages/entry-conflict', subject],
+      [bob, 'refused', 'entry-of-another', subject],
+      [mallory, 'success', null, subject],
     ] as const)
       expect(told).toContainEqual([(who as Person).userId, outcome, code, about])
     const repeat = events.find((event) => event.details['repeat'] === true)
@@ -228,7 +230,10 @@ describe.each(databaseKinds)('on %s', (kind) => {
       items: { payload: { text?: string } }[]
     }
     expect(items.map(({ payload }) => payload.text)).toEqual([
-      ...[undefined, 'under the first epoch', undefined, 'sealed before the removal, appended after it'],
+      undefined,
+      'under the first epoch',
+      undefined,
+      'sealed before the removal, appended after it',
     ])
   })
 

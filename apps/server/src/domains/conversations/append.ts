@@ -11,7 +11,7 @@ import { toRfc3339, type Clock, type Instant } from '../../platform/time/clock.t
 import type { AuditItem, AuditRecord } from '../audit/index.ts'
 import { lockSenders } from './conversation-store.ts'
 import { nextPlace, type LogEnd, type NewEntry, type StoredEntry } from './conversation.model.ts'
-import { encodePayload, sealBody, type BodyDeps } from './entry-body.ts'
+import { encodePayload, sealBody, type BodyDeps } from './render-entry.ts'
 import { conversationChanged, entryAppended } from './conversations.topics.ts'
 import {
   entryKey,
@@ -176,7 +176,7 @@ async function runBatch(
   tx: LaneTx,
   items: readonly Submitted[],
 ): Promise<readonly Verdict<Accepted>[]> {
-  const verdicts = new Array<Verdict<Accepted>>(items.length)
+  const verdicts = Array.from<Verdict<Accepted>>({ length: items.length })
   const groups = groupByTenant(items)
   const lookups = groups.map(([tenantId, indexes]) => {
     tx.enterTenant(tenantId)

@@ -9,7 +9,7 @@ import type { Access } from '../access/index.ts'
 import type { AuditRecord } from '../audit/index.ts'
 import type { KeyAccess } from '../keys/index.ts'
 import type { Appender, AppendDeps } from './append.ts'
-import type { ConversationKeys } from './entry-body.ts'
+import type { ConversationKeys } from './render-entry.ts'
 
 /** A user as rosters show one. */
 export interface RosterName {

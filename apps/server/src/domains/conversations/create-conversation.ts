@@ -8,7 +8,7 @@ import type { OpenLog } from './append.ts'
 import { conversationChanged, membershipChanged } from './conversations.topics.ts'
 import type { ConversationDeps } from './conversations.deps.ts'
 import { findCreationHash, insertConversation } from './conversation-store.ts'
-import { titleContext } from './conversation-view.ts'
+import { titleContext } from './render-conversation.ts'
 import { readConversation } from './get-conversation.ts'
 import { insertMembers, updateMemberCount } from './member-store.ts'
 

@@ -35,7 +35,14 @@ describe.each(databaseKinds)('on %s', (kind) => {
   function startNode(pass: { ms: number } = { ms: 0 }) {
     const { db, bus, log, sealer, keys, identity, audit, ids, clock } = ward.composition
     const node = {
-      ...{ db, bus, log, sealer, keys, ids, nodeId: ids.next<string>(), findLiveSessions: identity.findLiveSessions },
+      db,
+      bus,
+      log,
+      sealer,
+      keys,
+      ids,
+      nodeId: ids.next<string>(),
+      findLiveSessions: identity.findLiveSessions,
       recordAuditItems: audit.recordItems,
       clock: { now: () => instant(clock.now() + pass.ms), monotonicMs: clock.monotonicMs },
     }
@@ -60,7 +67,9 @@ describe.each(databaseKinds)('on %s', (kind) => {
     await expect.poll(() => deliveriesIn(conversationId).then((events) => events.length)).toBe(2)
     const [, closed] = await deliveriesIn(conversationId)
     expect(closed).toMatchObject({
-      ...{ action: 'delivery.close', subjectUserId: bob.userId, actor: { userId: bob.userId } },
+      action: 'delivery.close',
+      subjectUserId: bob.userId,
+      actor: { userId: bob.userId },
       details: { fromSeq: 2, lastSeq: 4, interrupted: false, deliveryId: opened!.details['deliveryId']! },
     })
   })
@@ -85,7 +94,7 @@ describe.each(databaseKinds)('on %s', (kind) => {
       node.open(bob.ctx, own.conversationId, 1),
     ])
     expect(opened.map((id) => id !== undefined)).toEqual([true, true, false, true])
-    expect((await deliveriesIn(own.conversationId)).map(({ actor }) => actor.userId).toSorted()).toEqual(
+    expect((await deliveriesIn(own.conversationId)).map(({ actor }) => String(actor.userId)).toSorted()).toEqual(
       [alice.userId, bob.userId].toSorted(),
     )
   })
@@ -107,7 +116,10 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const [, closed, ...rest] = await deliveriesIn(conversationId)
     expect(rest).toEqual([])
     expect(closed).toMatchObject({
-      ...{ action: 'delivery.close', actor: { userId: null }, subjectUserId: bob.userId, purpose: 'HSYSADMIN' },
+      action: 'delivery.close',
+      actor: { userId: null },
+      subjectUserId: bob.userId,
+      purpose: 'HSYSADMIN',
       details: {
         deliveryId,
         fromSeq: 1,

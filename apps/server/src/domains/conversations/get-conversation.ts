@@ -4,7 +4,7 @@ import type { Tx } from '../../platform/db/tx.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import type { ConversationDeps } from './conversations.deps.ts'
 import { findSummary } from './conversation-store.ts'
-import { renderConversation } from './conversation-view.ts'
+import { renderConversation } from './render-conversation.ts'
 
 /**
  * One conversation with the caller's cursor, unread number and capabilities.

@@ -11,7 +11,7 @@ export {
   toEntry,
   type BodyDeps,
   type ConversationKeys,
-} from './entry-body.ts'
+} from './render-entry.ts'
 export type { ConversationDeps, RosterName } from './conversations.deps.ts'
 export { conversationsRoutes } from './conversations.routes.ts'
 export { conversationChanged, cursorMoved, entryAppended, membershipChanged } from './conversations.topics.ts'

@@ -5,7 +5,7 @@ import { assertPageKey } from '../../platform/paging/page-key.ts'
 import type { AuditRecord } from '../audit/index.ts'
 import type { ConversationDeps } from './conversations.deps.ts'
 import { listSummaries, type SummaryRow } from './conversation-store.ts'
-import { renderConversation } from './conversation-view.ts'
+import { renderConversation } from './render-conversation.ts'
 
 /**
  * The caller's conversations in the order of their ids. Each one shown is recorded with the patient it is about.

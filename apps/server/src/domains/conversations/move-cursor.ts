@@ -69,7 +69,7 @@ export function createCursorMover(deps: AppendDeps): CursorMover {
 }
 
 async function runBatch(deps: AppendDeps, tx: LaneTx, items: readonly Submitted[]): Promise<readonly Verdict<Moved>[]> {
-  const verdicts = new Array<Verdict<Moved>>(items.length)
+  const verdicts = Array.from<Verdict<Moved>>({ length: items.length })
   const tenants = Map.groupBy(items.keys(), (index) => items[index]!.ctx.tenantId)
   for (const [tenantId, indexes] of [...tenants].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     tx.enterTenant(tenantId)

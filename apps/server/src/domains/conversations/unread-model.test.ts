@@ -140,8 +140,11 @@ describe.each(databaseKinds)('on %s', (kind) => {
   async function secondDevice(name: Name): Promise<Ctx> {
     const origin = { requestId: 'second-device', address: null }
     const signedIn = await ward.operations.createSession(origin, {
-      ...{ tenant: clinic.slug, login: name, password: TEST_PASSWORD },
-      ...{ device: { name: `${name}'s other device` }, refreshTokenIn: 'body' as const },
+      tenant: clinic.slug,
+      login: name,
+      password: TEST_PASSWORD,
+      device: { name: `${name}'s other device` },
+      refreshTokenIn: 'body' as const,
     })
     return ward.composition.identity.authenticate(signedIn.accessToken.reveal(), origin)
   }

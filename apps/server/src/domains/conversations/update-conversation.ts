@@ -7,7 +7,7 @@ import type { LogEnd } from './conversation.model.ts'
 import type { ConversationDeps } from './conversations.deps.ts'
 import { conversationChanged } from './conversations.topics.ts'
 import { updateConversationRow } from './conversation-store.ts'
-import { titleContext } from './conversation-view.ts'
+import { titleContext } from './render-conversation.ts'
 import { readConversation } from './get-conversation.ts'
 
 type Input = InputOf<Operations['updateConversation']>

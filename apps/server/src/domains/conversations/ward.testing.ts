@@ -142,22 +142,20 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
   }
 
   return {
-    ...{
-      startNode,
-      kind,
-      server,
-      composition,
-      operations,
-      commands,
-      ids,
-      url,
-      ownerQuery,
-      call,
-      refused,
-      begin,
-      say,
-      trail,
-    },
+    startNode,
+    kind,
+    server,
+    composition,
+    operations,
+    commands,
+    ids,
+    url,
+    ownerQuery,
+    call,
+    refused,
+    begin,
+    say,
+    trail,
     createClinic: server.createClinic,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()
@@ -209,9 +207,7 @@ export function expectAct(
 export async function outcomes<T>(acts: readonly Promise<T>[]): Promise<readonly (T | string)[]> {
   const settled = await Promise.allSettled(acts)
   return settled.map((one) =>
-    one.status === 'fulfilled'
-      ? one.value
-      : String((one.reason as { code?: string }).code ?? (one.reason as Error).name),
+    one.status === 'fulfilled' ? one.value : ((one.reason as { code?: string }).code ?? (one.reason as Error).name),
   )
 }
 

@@ -37,15 +37,13 @@ describe.each(databaseKinds)('on %s', (kind) => {
       const { items } = await read(alice, { conversationId, afterSeq: 1 })
       expect(items).toEqual([
         {
-          ...{
-            conversationId,
-            seq: 2,
-            countable: 1,
-            entryId,
-            kind: 'application',
-            clientSentAt,
-            payload: asked.payload,
-          },
+          conversationId,
+          seq: 2,
+          countable: 1,
+          entryId,
+          kind: 'application',
+          clientSentAt,
+          payload: asked.payload,
           sender: { userId: bob.userId, deviceId: bob.ctx.deviceId },
           at: (body as { at: string }).at,
           header: { counts: true, priority: 'urgent', notify: 'silent' },
@@ -78,14 +76,19 @@ describe.each(databaseKinds)('on %s', (kind) => {
       const { conversationId } = await ward.begin(alice, [bob])
       const frame = Buffer.byteLength(JSON.stringify(text('')))
       const send = (length: number) => ({
-        ...{ conversationId, entryId: ward.ids.next<EntryId>(), payload: text('é'.repeat(length / 2)) },
+        conversationId,
+        entryId: ward.ids.next<EntryId>(),
+        payload: text('é'.repeat(length / 2)),
       })
       const fits = limitDefaults.messageBytesMax - frame
       expect((await ward.call(bob, 'sendMessage', send(fits - (fits % 2)))).status).toBe(201)
       await ward.refused(bob, 'sendMessage', send(fits - (fits % 2) + 2), 'messages/too-large')
       expect((await read(bob, { conversationId })).lastSeq).toBe(2)
       expectAct(await ward.trail(clinic), bob, {
-        ...{ action: 'message.send', outcome: 'refused', code: 'messages/too-large', resourceId: conversationId },
+        action: 'message.send',
+        outcome: 'refused',
+        code: 'messages/too-large',
+        resourceId: conversationId,
       })
     })
 
@@ -93,16 +96,13 @@ describe.each(databaseKinds)('on %s', (kind) => {
       const { conversationId } = await ward.begin(alice, [bob])
       const entryId = ward.ids.next<EntryId>()
       const bad = [
-        ...[{ payload: text('') }, { payload: { v: 1, type: 'membership', change: 'added', userIds: [] } }],
-        ...[
-          { payload: { ...text('x'), more: 1 } },
-          { payload: text('x'), header: { counts: false } },
-          { payload: text('\ud800') },
-        ],
-        ...[
-          { payload: text('x'), entryId: '00000000-0000-4000-8000-000000000000' },
-          { payload: { v: 2, type: 'text', text: 'x' } },
-        ],
+        { payload: text('') },
+        { payload: { v: 1, type: 'membership', change: 'added', userIds: [] } },
+        { payload: { ...text('x'), more: 1 } },
+        { payload: text('x'), header: { counts: false } },
+        { payload: text('\ud800') },
+        { payload: text('x'), entryId: '00000000-0000-4000-8000-000000000000' },
+        { payload: { v: 2, type: 'text', text: 'x' } },
       ]
       for (const changes of bad)
         await ward.refused(bob, 'sendMessage', { conversationId, entryId, ...changes }, 'platform/invalid-input')

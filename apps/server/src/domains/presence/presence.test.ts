@@ -63,7 +63,9 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const events = await ward.trail(clinic)
     expectAct(events, alice, { action: 'presence.watch', details: { userIds: [bob.userId] } })
     expect(events.filter(({ action }) => action === 'presence.set').map(({ details }) => details)).toEqual([
-      ...[{ state: 'away' }, { state: 'away' }, { state: 'online' }],
+      { state: 'away' },
+      { state: 'away' },
+      { state: 'online' },
     ])
     expect(events.filter(({ action }) => action === 'presence.list')).toHaveLength(2)
   })
@@ -116,7 +118,10 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const refused = stranger!.command('typing.signal', { conversationId, typing: true })
     await expect(refused).rejects.toMatchObject({ problem: { code: 'access/not-found' } })
     expectAct(await ward.trail(clinic), mallory, {
-      ...{ action: 'typing.signal', outcome: 'refused', code: 'not-a-member', subject: bob.userId },
+      action: 'typing.signal',
+      outcome: 'refused',
+      code: 'not-a-member',
+      subject: bob.userId,
       resourceId: conversationId,
     })
     // Signals are counted by their socket, and stand in the record of its closing.

@@ -161,7 +161,7 @@ function readCommands(deps: ConnectionDeps, connection: Connection, webSocket: W
   }
 
   webSocket.on('message', (data: RawData, isBinary: boolean) => {
-    waiting.push(isBinary ? undefined : data.toString())
+    waiting.push(isBinary ? undefined : (data as Buffer).toString('utf8'))
     work()
   })
 }

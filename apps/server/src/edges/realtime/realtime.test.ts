@@ -94,7 +94,9 @@ describe.each(databaseKinds)('on %s', (kind) => {
       const [toCarmen, toBob] = [await socketOf(carmen), await socketOf(bob)]
       await ward.say(alice, conversationId, 'before Carmen')
       await ward.operations.addMember(alice.ctx, {
-        ...{ conversationId, userIds: [carmen.userId], memberRole: 'participant' as const },
+        conversationId,
+        userIds: [carmen.userId],
+        memberRole: 'participant' as const,
       })
       await ward.say(bob, conversationId, 'after Carmen')
       await toCarmen.next('conversation', (frame) => frame.conversationId === conversationId)
@@ -127,7 +129,9 @@ describe.each(databaseKinds)('on %s', (kind) => {
       expect(Math.max(...heard)).toBeLessThan(removal.entry.seq)
       // And is back in order when taken back.
       await ward.operations.addMember(alice.ctx, {
-        ...{ conversationId, userIds: [bob.userId], memberRole: 'participant' as const },
+        conversationId,
+        userIds: [bob.userId],
+        memberRole: 'participant' as const,
       })
       await ward.say(grace, conversationId, 'welcome back')
       await seqArrives(toBob, conversationId, last + 2)
@@ -241,21 +245,23 @@ describe.each(databaseKinds)('on %s', (kind) => {
     test('well-formed nonsense is refused with the place that is wrong, and closes nothing', async () => {
       const socket = await socketOf(bob)
       const asks = [
-        ...[{ op: 'ping' }, { op: 'ping', id: -1 }, { op: 'ping', id: 1.5 }, { op: 'ping', id: '1' }],
-        ...[{ op: 'nothing', id: 11 }, { op: 'constructor', id: 12 }, { op: 5, id: 13 }, { id: 14 }],
-        ...[
-          { op: 'ping', id: 15, more: true },
-          { op: 'cursor.move', id: 16, conversationId: 'x', readSeq: 1 },
-        ],
-        ...[
-          { op: 'presence.set', id: 17, state: 'gone' },
-          { op: 'conversation.sync', id: 18, token: 7 },
-        ],
+        { op: 'ping' },
+        { op: 'ping', id: -1 },
+        { op: 'ping', id: 1.5 },
+        { op: 'ping', id: '1' },
+        { op: 'nothing', id: 11 },
+        { op: 'constructor', id: 12 },
+        { op: 5, id: 13 },
+        { id: 14 },
+        { op: 'ping', id: 15, more: true },
+        { op: 'cursor.move', id: 16, conversationId: 'x', readSeq: 1 },
+        { op: 'presence.set', id: 17, state: 'gone' },
+        { op: 'conversation.sync', id: 18, token: 7 },
       ]
       for (const ask of asks) raw(socket, JSON.stringify(ask))
       await expect.poll(() => errorsOf(socket).length).toBe(asks.length)
       const told = new Map(errorsOf(socket).map(({ id, problem }) => [id, problem]))
-      expect([...told.keys()].toSorted()).toEqual([11, 12, 13, 14, 15, 16, 17, 18, null].toSorted())
+      expect(new Set(told.keys())).toEqual(new Set([null, 11, 12, 13, 14, 15, 16, 17, 18]))
       expect([11, 12, 13, 14].map((id) => told.get(id)!.code)).toEqual(Array(4).fill('socket/unknown-command'))
       expect([15, 16, 17, 18].map((id) => told.get(id)!.code)).toEqual(Array(4).fill('platform/invalid-input'))
       expect(told.get(16)!.errors!.map(({ pointer }) => pointer)).toEqual(['/conversationId'])

@@ -145,7 +145,7 @@ async function admit(deps: SocketServerDeps, request: IncomingMessage, origin: O
   if (request.url?.split('?', 1)[0] !== SOCKET_PATH) throw problem('platform/not-found')
   if (!isOriginAllowed(request.headers.origin, request.headers.host, deps.allowedOrigins))
     throw problem('platform/origin-refused')
-  const offered = String(request.headers['sec-websocket-protocol'] ?? '')
+  const offered = (request.headers['sec-websocket-protocol'] ?? '')
     .split(',')
     .map((one) => one.trim())
   const ticket = offered.find((one) => one.startsWith(SOCKET_TICKET_PREFIX))?.slice(SOCKET_TICKET_PREFIX.length)

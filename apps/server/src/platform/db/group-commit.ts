@@ -112,7 +112,8 @@ export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item
         enqueue(key, { solo: (lane) => runAlone(lane, fn, committed).then(resolve, reject) }),
       ),
     async idle() {
-      while (lanes.some((lane) => lane.running !== undefined)) await Promise.all(lanes.map((lane) => lane.running))
+      while (lanes.some((lane) => lane.running !== undefined))
+        await Promise.all(lanes.flatMap(({ running }) => (running === undefined ? [] : [running])))
     },
   }
 }

@@ -76,7 +76,7 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
 
   async function flush(all = false): Promise<void> {
     endWindows(all)
-    for (const window of [...ended]) await writeCount(window)
+    for (const window of ended) await writeCount(window)
   }
 
   function openWindow(key: string, ctx: Ctx | AnonymousCtx, { action, code }: Refusal): Window {
@@ -85,8 +85,14 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
     if (known !== undefined && nowMs < known.endsAtMs) return known
     if (known !== undefined || windows.size >= WINDOWS_MAX) endWindows(windows.size >= WINDOWS_MAX)
     const window: Window = {
-      ...{ ctx, action, code, endsAtMs: nowMs + REFUSAL_WINDOW_MS },
-      ...{ singles: 0, counted: 0, resources: new Map(), subjects: new Set() },
+      ctx,
+      action,
+      code,
+      endsAtMs: nowMs + REFUSAL_WINDOW_MS,
+      singles: 0,
+      counted: 0,
+      resources: new Map(),
+      subjects: new Set(),
     }
     windows.set(key, window)
     return window

@@ -6,7 +6,7 @@ import { toRfc3339 } from '../../platform/time/clock.ts'
 import { listCapabilities, type SessionFacts } from '../access/index.ts'
 import type { SummaryRow } from './conversation-store.ts'
 import { countUnread, type StoredEntry } from './conversation.model.ts'
-import { findReadableKey, renderEntry, type BodyDeps } from './entry-body.ts'
+import { findReadableKey, renderEntry, type BodyDeps } from './render-entry.ts'
 
 export function titleContext(tenantId: TenantId, conversationId: ConversationId): readonly string[] {
   return ['conversation-title', tenantId, conversationId, '1']

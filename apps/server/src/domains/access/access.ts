@@ -4,7 +4,7 @@ import type { Tx } from '../../platform/db/tx.ts'
 import type { Action, Grant, ListGrant } from '../../platform/grant/grant.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import { instant, type Clock } from '../../platform/time/clock.ts'
-import type { FactSources, MembershipFacts, SessionFacts } from './facts.ts'
+import type { FactSources, MembershipFacts, SessionFacts } from './facts.model.ts'
 import {
   conversationActions,
   directoryActions,
@@ -13,7 +13,7 @@ import {
   type ConversationAction,
   type DirectoryAction,
   type TenantAction,
-} from './policy.ts'
+} from './policy.model.ts'
 
 /** How long a decision may be kept, e.g. for the next messages of a conversation. The appender re-checks what may change. */
 export const GRANT_LIFE_MS = 30_000

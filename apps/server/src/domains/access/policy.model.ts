@@ -7,7 +7,7 @@ import {
   type UserId,
 } from '@sotto/protocol'
 import type { Action } from '../../platform/grant/grant.ts'
-import type { MembershipFacts, SessionFacts } from './facts.ts'
+import type { MembershipFacts, SessionFacts } from './facts.model.ts'
 
 /**
  * The rules, as one table: what each action is done on, and who may. Default deny: an action without a row cannot be
