@@ -7,7 +7,7 @@ import type { Tx } from '../../platform/db/tx.ts'
 import { conversationWrappingKey, tenantPrefix, wrapContexts } from './key.model.ts'
 import type { ConversationKeyRef, KeysDeps } from './key.model.ts'
 import { insertConversationKey, lockPrimaryConversationKey, updateConversationKeyState } from './keys-store.ts'
-import { getSubjectKey, getTenantKey } from './unwrap.ts'
+import { getSubjectKey, getTenantKey } from './get-tenant-key.ts'
 
 /**
  * Makes the first data key of a conversation, in the transaction that makes the conversation.

@@ -6,7 +6,7 @@ import type { Tx } from '../../platform/db/tx.ts'
 import { AUDIT_BUCKETS, auditWrappingKey, NO_BUCKET, tenantPrefix, wrapContexts } from './key.model.ts'
 import type { KeysDeps } from './key.model.ts'
 import { findTenantKey, insertAuditKeys, insertTenantKey } from './keys-store.ts'
-import { tenantKeyId } from './unwrap.ts'
+import { tenantKeyId } from './get-tenant-key.ts'
 
 /**
  * Makes the keys without which a tenant cannot exist: its wrapping key and the data keys of all audit buckets.

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import type { DataKey } from '../../platform/crypto/envelope.ts'
 import { unwrapKey } from '../../platform/crypto/wrap.ts'
 import { conversationKeyId } from './create-conversation-key.ts'
-import type { KeyAccess } from './key-access.ts'
-import { readKeys } from './key-access.ts'
+import type { KeyAccess } from './read-keys.ts'
+import { readKeys } from './read-keys.ts'
 import { conversationWrappingKey, wrapContexts } from './key.model.ts'
 import type { ConversationKeyRef, KeysDeps } from './key.model.ts'
 import { findConversationKey } from './keys-store.ts'
-import { checkReadable, getSubjectKey, getTenantKey } from './unwrap.ts'
+import { checkReadable, getSubjectKey, getTenantKey } from './get-tenant-key.ts'
 
 /**
  * The data key of one epoch of a conversation: from memory when it is warm, else by `access`.

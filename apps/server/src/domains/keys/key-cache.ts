@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { createBoundedMap } from '../../platform/crypto/bounded-map.ts'
 import type { DataKey } from '../../platform/crypto/envelope.ts'
 import type { Tx } from '../../platform/db/tx.ts'
@@ -54,4 +55,15 @@ export function createKeyCache(clock: Clock, keysMax = CACHED_KEYS_MAX): KeyCach
       keys.deleteWhere((_, id) => id.startsWith(idPrefix))
     },
   }
+}
+
+/** A key made from others is as fresh as the first of its sources to age. */
+export function derivedFrom(
+  id: string,
+  epoch: number,
+  key: KeyObject,
+  ...sources: readonly (CachedKey | undefined)[]
+): CachedKey {
+  const freshUntilMs = Math.min(...sources.map((source) => source?.freshUntilMs ?? Infinity))
+  return { dataKey: { id, epoch, key }, freshUntilMs }
 }

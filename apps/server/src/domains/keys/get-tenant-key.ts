@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { problem } from '../../platform/problem/problem.ts'
-import type { KeyAccess } from './key-access.ts'
-import { readKeys } from './key-access.ts'
+import type { KeyAccess } from './read-keys.ts'
+import { readKeys } from './read-keys.ts'
 import type { CachedKey } from './key-cache.ts'
 import { NO_BUCKET, tenantPrefix, wrapContexts, auditWrappingKey } from './key.model.ts'
 import type { KeysDeps } from './key.model.ts'
