@@ -1,7 +1,7 @@
 /** A load of people who write to each other, keep what was acknowledged, and try again with the same ids when the server dies. */
 
 import type { Conversation, ConversationId, Entry, EntryId, SignedIn } from '@sotto/protocol'
-import { openTestSocket, type DemoSignIns, type TestSocket } from '@sotto/testkit'
+import { CommandRefused, openTestSocket, type DemoSignIns, type TestSocket } from '@sotto/testkit'
 
 export interface Acknowledged {
   readonly conversationId: ConversationId
@@ -87,6 +87,8 @@ export interface Sender {
   readonly acknowledged: readonly Acknowledged[]
   /** Everything it ever tried to send, acknowledged or not. */
   readonly tried: ReadonlyMap<EntryId, string>
+  /** Refusals by their code; what had no answer at all is under `none`. Each is followed by another attempt. */
+  readonly refused: ReadonlyMap<string, number>
   /** No new messages; resolves when all that was tried is acknowledged. */
   finish(): Promise<void>
 }
@@ -108,6 +110,7 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   const tried = new Map<EntryId, string>()
   /** Sent, or to be sent, and not acknowledged: each session begins with these, under the same ids. */
   const pending = new Map<EntryId, Item>()
+  const refused = new Map<string, number>()
   let isFinishing = false
   /** Sessions outlive the process: signing in again is for when this one does not. */
   let accessToken: string | undefined
@@ -115,6 +118,11 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   function forgetToken(error: unknown): never {
     if (error instanceof HttpRefused && error.status === 401) accessToken = undefined
     throw error
+  }
+
+  function noteRefusal(error: unknown): void {
+    const code = error instanceof CommandRefused ? error.message : error instanceof HttpRefused ? error.code : undefined
+    refused.set(code ?? 'none', (refused.get(code ?? 'none') ?? 0) + 1)
   }
 
   async function session(): Promise<void> {
@@ -158,13 +166,17 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
 
   const done = (async () => {
     while (!isFinishing || pending.size > 0)
-      await session().catch(() => new Promise((resolve) => setTimeout(resolve, 100)))
+      await session().catch((error: unknown) => {
+        noteRefusal(error)
+        return new Promise((resolve) => setTimeout(resolve, 100))
+      })
   })()
 
   return {
     login,
     acknowledged,
     tried,
+    refused,
     finish() {
       isFinishing = true
       return done
@@ -176,8 +188,13 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
 export async function progress(senders: readonly Sender[], more: number): Promise<void> {
   const count = () => senders.reduce((sum, sender) => sum + sender.acknowledged.length, 0)
   const goal = count() + more
-  for (const deadline = Date.now() + 60_000; count() < goal;) {
+  for (const deadline = Date.now() + 120_000; count() < goal;) {
     if (Date.now() > deadline) throw new Error(`No progress: ${count()} of ${goal} acknowledged`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
+}
+
+/** How often so far the senders were told to come back later. */
+export function countRefusals(senders: readonly Sender[], code: string): number {
+  return senders.reduce((sum, sender) => sum + (sender.refused.get(code) ?? 0), 0)
 }
