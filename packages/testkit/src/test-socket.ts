@@ -57,7 +57,7 @@ export async function connectTestSocket(url: string, ticket: string): Promise<Te
   const closed = new Promise<number>((resolve) => webSocket.on('close', resolve))
   let lastId = 0
   webSocket.on('message', (data) => {
-    const frame = JSON.parse(String(data)) as Frame
+    const frame = JSON.parse((data as Buffer).toString('utf8')) as Frame
     frames.push(frame)
     for (const listener of listeners) listener(frame)
   })

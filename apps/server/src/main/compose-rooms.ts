@@ -80,7 +80,9 @@ export function composeRooms({
   const access = createAccess({ clock, facts })
   const kept = createKeptDecisions({ db, access, clock })
   const identity = composeIdentity({
-    ...{ ...ground, access, deploymentId },
+    ...ground,
+    access,
+    deploymentId,
     signingSealKey: keyring.derive('identity/token-signing'),
     pepper: keyring.derive('identity/password'),
     ...(argon2 ? { argon2 } : {}),
@@ -92,9 +94,22 @@ export function composeRooms({
   const board = createPresenceBoard(bus)
   return {
     ...ground,
-    ...composeConversations({ ...ground, access, kept, identity }),
-    ...{ access, kept, identity, board },
-    presenceDeps: { db, access, audit, board },
+    ...composeConversations({
+      ...ground,
+      access,
+      kept,
+      identity,
+    }),
+    access,
+    kept,
+    identity,
+    board,
+    presenceDeps: {
+      db,
+      access,
+      audit,
+      board,
+    },
   }
 }
 
@@ -111,7 +126,13 @@ interface Before extends Omit<AppendDeps, 'findLiveSessions' | 'recordAuditItems
 function composeConversations({ ids, audit, access, kept, identity, keys, db, bus, clock, log, sealer }: Before) {
   const { findLiveSessions, findUserNames } = identity
   const appendDeps: AppendDeps = {
-    ...{ db, bus, clock, log, sealer, keys, findLiveSessions },
+    db,
+    bus,
+    clock,
+    log,
+    sealer,
+    keys,
+    findLiveSessions,
     recordAuditItems: audit.recordItems,
   }
   const nodeId = ids.next<string>()
@@ -120,7 +141,13 @@ function composeConversations({ ids, audit, access, kept, identity, keys, db, bu
   const deliveries = createDeliveries({ ...appendDeps, ids, nodeId })
   const conversationDeps = {
     ...appendDeps,
-    ...{ keys, ids, access, appender, findUserNames, kept, cursorMover },
+    keys,
+    ids,
+    access,
+    appender,
+    findUserNames,
+    kept,
+    cursorMover,
     recordAudit: audit.record,
   }
   return { nodeId, appender, cursorMover, deliveries, conversationDeps }

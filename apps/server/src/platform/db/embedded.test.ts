@@ -129,7 +129,7 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
       await mend()
       await events.next((event) => event.kind === 'recovered')
       await db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'after']))
-      const keys = (await db.ownerQuery('select key from sotto.outbox')).map((row) => row['key'])
+      const keys = (await db.ownerQuery('select key from sotto.outbox')).map((row) => String(row['key']))
       expect(keys.filter((key) => key !== 'during').toSorted()).toEqual(['after', 'before'])
     },
   )
@@ -161,6 +161,15 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
       expect(existsSync(join(dataDir, 'database'))).toBe(false)
     },
   )
+
+  test('ends an engine that is lost in one call, and starts it again', { timeout: 120_000 }, async () => {
+    const events = watchEvents()
+    await using db = await openEmbeddedAt(await folder(), { onEvent: events.add, hungAfterMs: 5_000 })
+    const endless = db.ownerQuery('do $$ begin loop end loop; end $$')
+    await expect(endless).rejects.toMatchObject({ name: 'DatabaseUnavailable' })
+    await events.next((event) => event.kind === 'recovered')
+    await db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'k']))
+  })
 
   test('stops within seconds when the engine is dead, and when it does not listen', { timeout: 120_000 }, async () => {
     const dataDir = await folder()

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   createPostgresDatabase,
   databaseKinds,
+  type DatabaseKind,
   openTestDatabase,
   testContextKey,
   testEnvironment,
@@ -26,6 +27,10 @@ function asClient(database: TestDatabase): MigrationClient {
   return { query: async (text, values = []) => ({ rows: [...(await database.ownerQuery(text, values))] }) }
 }
 
+function onLastKind(kind: DatabaseKind): (name: string, fn: () => Promise<void>) => void {
+  return kind === databaseKinds.at(-1) ? (name, fn) => test(name, fn) : () => undefined
+}
+
 describe.each(databaseKinds)('migrations on %s', (kind) => {
   let database: TestDatabase
   let directory: string
@@ -39,7 +44,7 @@ describe.each(databaseKinds)('migrations on %s', (kind) => {
   })
 
   // What does not depend on the engine is tried on one: a restart of the embedded one takes seconds.
-  const testOnce = test.runIf(kind === databaseKinds.at(-1))
+  const testOnce = onLastKind(kind)
 
   async function withFile(name: string, sql: string): Promise<Migration[]> {
     await writeFile(join(directory, name), sql)

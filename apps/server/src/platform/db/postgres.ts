@@ -49,7 +49,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
     lanes: lanes.length,
     ping: () => onConnection(pool, ping),
     async [Symbol.asyncDispose]() {
-      await Promise.all([pool, ...lanePools].map((each) => (each.ending ? undefined : each.end())))
+      const open = [pool, ...lanePools].filter((each) => !each.ending)
+      await Promise.all(open.map((each) => each.end()))
     },
   }
   try {
@@ -93,7 +94,7 @@ function createPool(options: PostgresOptions, max: number): pg.Pool {
 
 function codeOf(error: Error): string {
   return classify(error, 'tx.connect') instanceof DatabaseUnavailable
-    ? String((error as { code?: string }).code ?? 'closed')
+    ? ((error as { code?: string }).code ?? 'closed')
     : 'refused'
 }
 
