@@ -161,7 +161,7 @@ function put(
 }
 
 function textOf(value: unknown): string {
-  return wellFormed(typeof value === 'object' ? JSON.stringify(value) : String(value)).slice(0, 3_000)
+  return wellFormed(typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).slice(0, 3_000)
 }
 
 const wellFormed = (text: string): string => text.replaceAll(/\p{Cs}/gu, '\ufffd')
@@ -204,7 +204,7 @@ function refuse(operation: Operation, parts: Parts, how: number, stranger: unkno
     operation.body === undefined
       ? { ...parts, query: { ...parts.query, [name]: stranger } }
       : { ...parts, body: { ...(parts.body as object), [name]: stranger } }
-  const text = String(question.body ?? '{}')
+  const text = typeof question.body === 'string' ? question.body : '{}'
   const shot = (caller: CallerName, more: Partial<Question>): Shot => ({
     operation,
     caller,

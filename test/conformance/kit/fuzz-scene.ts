@@ -52,7 +52,12 @@ export async function openFuzzScene(kind: DatabaseKind): Promise<FuzzScene> {
   const pools = await poolsOf(server, clinic, elsewhere, ward, other, victims)
   const resources = stack.move()
   return {
-    ...{ server, owner, clinic, ward, pools, callers },
+    server,
+    owner,
+    clinic,
+    ward,
+    pools,
+    callers,
     tokenOf: (name) => (name === 'garbled' ? 'a'.repeat(400) : callers.get(name)?.accessToken),
     refresh: () => refresh(server, ward, callers),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

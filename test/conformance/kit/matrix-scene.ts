@@ -66,7 +66,14 @@ export async function openScene(kind: DatabaseKind): Promise<Scene> {
   }
   const resources = stack.move()
   return {
-    ...{ server, owner, clinic, elsewhere, ward, relations, bystander, spares },
+    server,
+    owner,
+    clinic,
+    elsewhere,
+    ward,
+    relations,
+    bystander,
+    spares,
     revokedTickets: revoked.tickets,
     auditEventId: items[0]!.auditEventId,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { Problem, problem, type InvalidField } from '../../platform/problem/problem.ts'
+import type { Problem } from '../../platform/problem/problem.ts'
+import { problem, type InvalidField } from '../../platform/problem/problem.ts'
 
 /** Holds input against its schema. @throws platform/invalid-input 400 with a pointer (RFC 6901) for each wrong place */
 export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {

@@ -15,9 +15,8 @@ export async function refuseBrokenRequest(
   socket: Socket,
 ): Promise<void> {
   // An answer is under way on this connection already, or there is nobody to answer.
-  const isAnswering = (socket as { readonly _httpMessage?: { readonly headersSent: boolean } })._httpMessage
-    ?.headersSent
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable || isAnswering) return void socket.destroy()
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable || underWay?.headersSent)
+    return void socket.destroy()
   socket.on('error', () => socket.destroy())
   const requestId = deps.ids.next<string>()
   const ctx = anonymous({ requestId, address: socket.remoteAddress ?? null })

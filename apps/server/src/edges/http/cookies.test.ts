@@ -51,7 +51,7 @@ describe('the cookies of a sign-in', () => {
 
   test.for([
     `${'-'.repeat(36)}.${SECRET}`,
-    `${DEVICE}`,
+    DEVICE,
     `${DEVICE}.short`,
     `${DEVICE}.${'x'.repeat(101)}`,
     `${DEVICE}.${SECRET}\u0000`,
