@@ -14,6 +14,9 @@ export const watchPage = `
 
 export const isScrolledSideways = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
 
+/** Until what has changed is on the screen. */
+export const twoFrames = 'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))'
+
 /** Everything that the databases of the page still hold. */
 export const readDatabases = `(async () => {
   const done = (request) => new Promise((resolve, reject) => {

@@ -23,8 +23,6 @@ export const anyEvent: AuditFilter = {
 }
 
 export type AuditQuery = NonNullable<Parameters<Api['listAuditEvents']>[0]>
-export type AuditPage = Awaited<ReturnType<Api['listAuditEvents']>>
-export type AuditEvent = AuditPage['items'][number]
 
 /** The request for a filter; `after` says where the page begins. */
 export function toQuery(filter: AuditFilter, after: string | undefined): AuditQuery {

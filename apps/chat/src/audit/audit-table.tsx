@@ -1,9 +1,9 @@
+import type { AuditEvent } from '@sotto/protocol'
 import { useEffect } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { MessageKey } from '../i18n/translator.ts'
 import { useLive } from '../platform/use-live.ts'
 import { useSession } from '../session/session-context.tsx'
-import type { AuditEvent } from './audit-filter.ts'
 
 export interface AuditTableProps {
   readonly events: readonly AuditEvent[]

@@ -1,6 +1,4 @@
-import type { AuditEvent } from './audit-filter.ts'
-
-type Action = AuditEvent['action']
+import type { AuditAction, AuditOutcome } from '@sotto/protocol'
 
 /** In the order in which an officer looks for them. A new action of the contract that is missing here does not compile. */
 const order = {
@@ -47,7 +45,7 @@ const order = {
   'key.rotate': 1,
   'deployment.start': 1,
   'deployment.stop': 1,
-} as const satisfies Readonly<Record<Action, 1>>
+} as const satisfies Readonly<Record<AuditAction, 1>>
 
-export const auditActions = Object.keys(order) as readonly Action[]
-export const auditOutcomes = ['success', 'refused', 'failed'] as const satisfies readonly AuditEvent['outcome'][]
+export const auditActions = Object.keys(order) as readonly AuditAction[]
+export const auditOutcomes = ['success', 'refused', 'failed'] as const satisfies readonly AuditOutcome[]

@@ -1,4 +1,4 @@
-import type { EntryItem, PendingItem, TimelineItem } from '@sotto/sdk'
+import type { EntryItem, TimelineItem } from '@sotto/sdk'
 
 /** What stands in the timeline, top to bottom. */
 export type TimelineRow =
@@ -59,10 +59,6 @@ export function instantOf(item: TimelineItem): string {
 
 export function isMine(item: TimelineItem): boolean {
   return item.type === 'pending' || item.mine
-}
-
-export function isPending(item: TimelineItem): item is PendingItem {
-  return item.type === 'pending'
 }
 
 function isNote(item: TimelineItem): item is EntryItem {

@@ -220,7 +220,7 @@ export const en = {
   'audit.outcome': 'Outcome',
   'audit.from': 'From day',
   'audit.to': 'To day',
-  'audit.resource': 'Id of a conversation, user or device',
+  'audit.resource': 'Id of what it was done on',
   'audit.any': 'Any',
   'audit.search': 'Search',
   'audit.clear': 'Clear',

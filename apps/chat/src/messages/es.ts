@@ -225,7 +225,7 @@ export const es: Translation<typeof en> = {
   'audit.outcome': 'Resultado',
   'audit.from': 'Desde el día',
   'audit.to': 'Hasta el día',
-  'audit.resource': 'Id de una conversación, un usuario o un dispositivo',
+  'audit.resource': 'Id de aquello en que se hizo',
   'audit.any': 'Cualquiera',
   'audit.search': 'Buscar',
   'audit.clear': 'Borrar filtros',

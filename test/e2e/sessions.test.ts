@@ -1,0 +1,159 @@
+/** @feature C1 D1 K1 */
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { readDatabases } from './in-page.ts'
+import { expected, forgive, setUp } from './set-up.testing.ts'
+import { phone, signIn } from './stage.testing.ts'
+import { message, patiently, say, startConversation } from './steps.testing.ts'
+
+// Who is signed in where, and what of it the compliance officer finds.
+
+const stage = setUp()
+
+describe('the compliance officer', () => {
+  test('finds who sent and who read, about whom, when and from where', async () => {
+    const alice = await stage.open('alice')
+    const bob = await stage.open('bob', phone)
+    const place = await startConversation(alice, ['Bob the patient'])
+    await say(alice, 'For the record')
+    await bob.goto(`/${place}`)
+    await message(bob, 'For the record').waitFor()
+    await expect.poll(() => message(alice, 'For the record').locator('.status').textContent(), patiently).toBe('Read')
+
+    const cora = await stage.open('cora')
+    await cora.getByRole('link', { name: 'Audit trail' }).click()
+    const search = async (filter: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+      await cora.getByRole('button', { name: 'Clear' }).click()
+      for (const [label, choice] of Object.entries(filter))
+        await cora.getByLabel(label, { exact: true }).selectOption({ label: choice })
+      await cora.getByLabel('Id of what it was done on').fill(place.replace('#/c/', ''))
+      const answered = cora.waitForResponse((response) => response.url().includes('resourceId='))
+      await cora.getByRole('button', { name: 'Search' }).click()
+      await answered
+      await cora.locator('.audit-count', { hasText: 'on this page' }).waitFor()
+      return await cora.locator('.audit-table tbody tr').allTextContents()
+    }
+    const sends = await search({ 'Person who acted': 'Alice the nurse', Action: 'Sent a message' })
+    expect(sends).toHaveLength(1)
+    expect(sends[0]).toMatch(
+      /Alice the nurse.*Clinician.*Sent a message.*Bob the patient.*127\.0\.0\.1.*Done.*Treatment/,
+    )
+    const reads = await search({ 'Person who acted': 'Bob the patient', Action: 'Marked as delivered or read' })
+    expect(reads.join()).toMatch(/Bob the patient.*readSeq: [1-9]/)
+    const seen = await search({ Patient: 'Bob the patient', Action: 'Began to receive messages live' })
+    expect(seen.join()).toMatch(/Bob the patient/)
+    expect(await search({ Patient: 'Carmen the patient' })).toEqual([])
+    expect(await cora.locator('body').textContent()).not.toContain('For the record')
+
+    await alice.goto('/#/audit')
+    expect(await alice.getByRole('heading', { name: 'Audit trail' }).count()).toBe(0)
+    for (const page of [alice, bob, cora]) await page.context().close()
+  })
+})
+
+describe('a session', () => {
+  test('ends on a device that was removed elsewhere, and the page says so', async () => {
+    const alice = await stage.open('alice')
+    const lost = await stage.open('alice', { ...phone, userAgent: 'Firefox/140.0 (Android 16)' })
+    await alice.goto('/#/devices')
+    await alice.getByRole('button', { name: 'Remove Firefox · Android' }).click()
+    await alice.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+    await lost.getByText('Your session has ended').waitFor()
+    await signIn(lost, 'alice')
+    forgive(stage, expected.unauthorized)
+    await alice.context().close()
+    await lost.context().close()
+  })
+
+  test('leaves nothing on the device when the user signs out', async () => {
+    const alice = await stage.open('alice')
+    const place = await startConversation(alice, ['Bob the patient'])
+    await alice.context().setOffline(true)
+    await say(alice, 'Never sent')
+    await alice.getByRole('button', { name: 'Sign out' }).click()
+    await alice.getByRole('dialog').getByText('1 message was not sent yet').waitFor()
+    await alice.getByRole('button', { name: 'Cancel' }).click()
+    await alice.context().setOffline(false)
+    await expect
+      .poll(() => message(alice, 'Never sent').locator('.status').textContent(), patiently)
+      .toMatch(/^(Sent|Delivered)$/)
+
+    await alice.getByRole('button', { name: 'Sign out' }).click()
+    await alice.getByText('You are signed out').waitFor()
+    expect(await alice.locator('body').textContent()).not.toContain('Never sent')
+    expect((await alice.context().cookies(`${stage.url}/v1/`)).map(({ name }) => name)).not.toContain('sotto-refresh')
+    expect(await alice.evaluate('({ ...localStorage })')).toEqual({})
+    expect(await alice.evaluate(readDatabases)).toEqual([])
+    await alice.goto(`/${place}`)
+    await alice.reload()
+    await alice.getByRole('heading', { name: 'Sign in' }).waitFor()
+    forgive(stage, expected.offline)
+    await alice.context().close()
+  })
+
+  test('keeps what renews it where no script can read it', async () => {
+    const alice = await stage.open('alice')
+    const cookies = await alice.context().cookies(`${stage.url}/v1/sessions`)
+    expect(cookies.map(({ name, httpOnly, sameSite }) => ({ name, httpOnly, sameSite }))).toContainEqual({
+      name: 'sotto-refresh',
+      httpOnly: true,
+      sameSite: 'Strict',
+    })
+    expect(await alice.evaluate('document.cookie')).toBe('')
+    expect(await alice.evaluate('Object.keys(localStorage)')).toEqual(['sotto-session'])
+    await alice.context().close()
+  })
+
+  test('begins with a one-time link, whose secret leaves the address at once', async () => {
+    const { operations, ids } = stage.server.composition
+    const { ctx } = stage.clinic.ada
+    const userId = ids.next<typeof ctx.userId>()
+    const login = `dora-${randomBytes(4).toString('hex')}`
+    await operations.createUser(ctx, { userId, login, displayName: 'Dora', role: 'patient', teamIds: [] })
+    const { token } = await operations.createSignInLink(ctx, { userId })
+
+    const dora = await stage.openDevice(phone)
+    await dora.goto(`/#/sign-in-link/${token}`)
+    await dora.getByRole('heading', { name: 'Set your password' }).waitFor()
+    expect(dora.url()).toBe(`${stage.url}/#/sign-in-link`)
+    stage.notes.inTheOpen.delete(`${stage.url}/#/sign-in-link/${token}`)
+    await dora.getByLabel('New password', { exact: true }).fill('short')
+    await dora.getByLabel('New password again').fill('different')
+    await dora.getByRole('button', { name: 'Set password' }).click()
+    await dora.getByText('are not the same').waitFor()
+    await dora.getByLabel('New password again').fill('short')
+    await dora.getByRole('button', { name: 'Set password' }).click()
+    await dora.getByText('too short or too easy').waitFor()
+    for (const label of ['New password', 'New password again'])
+      await dora.getByLabel(label, { exact: true }).fill('seven lamps over the river')
+    await dora.getByRole('button', { name: 'Set password' }).click()
+    await dora.getByText('There are no conversations yet').first().waitFor()
+
+    await dora.getByRole('button', { name: 'Menu' }).click()
+    await dora.getByRole('button', { name: 'Sign out' }).click()
+    await dora.goto(`/#/sign-in-link?token=${token}`)
+    await expect.poll(() => dora.getByLabel('Link or code').inputValue(), patiently).toBe(token)
+    expect(dora.url()).toBe(`${stage.url}/#/sign-in-link`)
+    stage.notes.inTheOpen.delete(`${stage.url}/#/sign-in-link?token=${token}`)
+    await dora.getByLabel('Link or code').fill(`${stage.url}/#/sign-in-link/${token}`)
+    for (const label of ['New password', 'New password again'])
+      await dora.getByLabel(label, { exact: true }).fill('seven lamps over the river')
+    await dora.getByRole('button', { name: 'Set password' }).click()
+    await dora.getByText('This link was used before').waitFor()
+    forgive(stage, expected.badRequest, expected.notFound)
+    await dora.context().close()
+  })
+
+  test('is refused with a wrong password in words that help', async () => {
+    const device = await stage.openDevice(phone)
+    await device.goto('/')
+    await device.getByLabel('Sign-in name').fill('carmen')
+    await device.getByLabel('Password').fill('not her password')
+    await device.getByLabel(/Clinic/).fill(stage.clinic.slug)
+    await device.getByRole('button', { name: 'Sign in' }).click()
+    await device.getByText('The sign-in name or the password is wrong').waitFor()
+    await signIn(device, 'carmen')
+    forgive(stage, expected.unauthorized)
+    await device.context().close()
+  })
+})
