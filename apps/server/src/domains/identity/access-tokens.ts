@@ -14,6 +14,8 @@ const ALGORITHM = 'ES256'
 const AUDIENCE = 'sotto-api'
 const TOKEN_CHARACTERS_MAX = 2_000
 const VERIFIED_MAX = 10_000
+/** How far apart the clocks of two nodes may be. */
+const CLOCKS_APART_MS = 60_000
 
 /** A token whose signature was checked once; checking it again at every request would cost more than the request. */
 interface Verified {
@@ -84,7 +86,11 @@ export function createAccessTokens(options: {
       if (known === undefined) verified.set(cacheKey, { claims, keyId })
       // Its key may have been retired since.
       else await findKey(signingKeys, keyId)
-      if (clock.now() >= claims.expiresAt) throw problem('identity/token-expired')
+      const leftMs = claims.expiresAt - clock.now()
+      if (leftMs <= 0) throw problem('identity/token-expired')
+      // None lives for so long: the clock was set back since, and must not give the token another life.
+      if (leftMs > accessTokenSeconds * 1000 + CLOCKS_APART_MS)
+        throw problem('identity/token-expired', { trueReason: 'token-from-the-future' })
       return claims
     },
   }

@@ -59,6 +59,7 @@ describe('a refresh token', () => {
     [4, 0, 'repeat'],
     [4, 10, 'repeat'],
     [4, 10.001, 'reuse'],
+    [4, -3_600, 'reuse'],
     [3, 0, 'reuse'],
     [1, 0, 'reuse'],
   ] as const)('of generation %i of 5, %d seconds after the rotation: %s', (generation, seconds, verdict) => {

@@ -109,5 +109,6 @@ export function judgeRefresh(
 ): RefreshVerdict {
   if (token.generation === token.currentGeneration) return 'rotate'
   const isOneBehind = token.generation === token.currentGeneration - 1
-  return isOneBehind && now - token.rotatedAt <= graceSeconds * 1000 ? 'repeat' : 'reuse'
+  // A clock that was set back must not lengthen the grace: an instant to come is no recent one.
+  return isOneBehind && Math.abs(now - token.rotatedAt) <= graceSeconds * 1000 ? 'repeat' : 'reuse'
 }

@@ -20,8 +20,9 @@ describe('the wait after failures', () => {
     expect(signInWaitMs('device', counter(7), later(2_000), 30_000)).toBe(0)
   })
 
-  test('does not grow when the clock is set back', () => {
-    expect(signInWaitMs('device', counter(7), later(-3_600_000), 30_000)).toBe(2_000)
+  test('does not grow when the clock is set back, and is no lock-out until it has caught up', () => {
+    expect(signInWaitMs('device', counter(7), later(-1_000), 30_000)).toBe(2_000)
+    expect(signInWaitMs('device', counter(7), later(-3_600_000), 30_000)).toBe(0)
   })
 })
 

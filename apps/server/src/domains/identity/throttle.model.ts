@@ -48,8 +48,10 @@ export function signInWaitMs(kind: CounterKind, counter: Counter, now: Instant, 
   const beyond = counter.failures - counterRules[kind].free
   if (beyond <= 0) return 0
   const delayMs = Math.min(delayMsMax, FIRST_DELAY_MS * 2 ** Math.min(beyond - 1, 30))
-  // A clock that was set back must not turn a delay into a lock-out.
-  return Math.min(delayMs, Math.max(0, counter.lastFailedAt + delayMs - now))
+  const leftMs = counter.lastFailedAt + delayMs - now
+  // A clock that was set back must not turn a delay into a lock-out: who waits is not counted, so a failure far ahead
+  // would hold until the clock has caught up with it.
+  return leftMs > 2 * delayMs ? 0 : Math.min(delayMs, Math.max(0, leftMs))
 }
 
 /** The counter with one more failure: an attempt is counted before it is looked at, so that a volley counts in full. */
