@@ -35,7 +35,7 @@ export class DurableNodeFS extends NodeFS {
 
   /**
    * @param onSync   called after each call that reached the disk
-   * @param onAbort  called when the engine has ended itself
+   * @param onAbort  called when the engine has ended itself, from inside of its last call
    */
   constructor(directory: string, onSync: () => void, onAbort: (reason: unknown) => void) {
     super(directory)

@@ -2,9 +2,10 @@
 
 import assert from 'node:assert'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { dbLimits } from '../limits/db-limits.ts'
+import { BEATS } from './embedded-signs.ts'
 import type { EmbeddedReply, EmbeddedRequest, EmbeddedWorkerData } from './embedded-worker.ts'
 import { DatabaseUnavailable } from './errors.ts'
 import { PortStream } from './port-stream.ts'
@@ -30,9 +31,14 @@ export interface Engine {
 /**
  * Resolves when the engine has recovered what is in its folder and takes calls. That may take as long as there is to
  * recover, so nothing but `signal` ends the wait.
+ * @param hungAfterMs  a single call into the engine that lasts longer ends it
  * @throws Error when it cannot start; its thread is gone by then
  */
-export async function startEngine(workerData: EmbeddedWorkerData, signal: AbortSignal): Promise<Engine> {
+export async function startEngine(
+  workerData: EmbeddedWorkerData,
+  signal: AbortSignal,
+  hungAfterMs: number,
+): Promise<Engine> {
   const worker = new Worker(new URL('./embedded-worker.ts', import.meta.url), { workerData, name: 'sotto-database' })
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   const streams = new Set<PortStream>()
@@ -73,6 +79,18 @@ export async function startEngine(workerData: EmbeddedWorkerData, signal: AbortS
   })
 
   const cut = (): void => void worker.terminate()
+  /** Ends an engine that is lost in one call: by then everybody has long stopped waiting for it. */
+  function watchBeats(): void {
+    let [lastBeat, silentMs] = [-1, 0]
+    const timer = setInterval(() => {
+      const beat = Atomics.load(workerData.signs, BEATS)
+      silentMs = beat === lastBeat ? silentMs + dbLimits.embeddedBeatMs : 0
+      lastBeat = beat
+      if (silentMs >= hungAfterMs) cut()
+    }, dbLimits.embeddedBeatMs)
+    timer.unref()
+    void ended.promise.then(() => clearInterval(timer))
+  }
   signal.addEventListener('abort', cut, { once: true })
   try {
     if (signal.aborted) cut()
@@ -83,8 +101,11 @@ export async function startEngine(workerData: EmbeddedWorkerData, signal: AbortS
   } finally {
     signal.removeEventListener('abort', cut)
   }
+  watchBeats()
   return {
     connect() {
+      // Nobody would ever close a port that was sent to a thread that is gone.
+      if (cause !== undefined) return new ClosedStream()
       const { port1, port2 } = new MessageChannel()
       const stream = new PortStream(port1)
       streams.add(stream)
@@ -106,6 +127,18 @@ export async function startEngine(workerData: EmbeddedWorkerData, signal: AbortS
       return isClosed ? 'checkpointed' : 'cut'
     },
   }
+}
+
+/** The socket to a database that is down: it fails when `pg` connects it. */
+export class ClosedStream extends Duplex {
+  connect(): void {
+    this.destroy(Object.assign(new Error('The embedded database is down'), { code: 'engine-down' }))
+  }
+  setNoDelay(): void {}
+  setKeepAlive(): void {}
+  ref(): void {}
+  unref(): void {}
+  override _read(): void {}
 }
 
 /** Keeps the reason for the log; to those who wait all ends are one. */

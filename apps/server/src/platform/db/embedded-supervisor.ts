@@ -4,7 +4,7 @@
  * | state    | entered by                                   | connections and calls                       |
  * | -------- | -------------------------------------------- | ------------------------------------------- |
  * | serving  | a start that worked                          | go to the engine                            |
- * | down     | the engine's death (PANIC, abort, full disk) | fail at once; it is started again meanwhile |
+ * | down     | the engine's death (PANIC, abort, full disk, a call that never ends) | fail at once; it is started again meanwhile |
  * | hopeless | a start that can never work                  | fail at once, for good                      |
  * | stopped  | `stop`                                       | fail at once                                |
  *
@@ -14,11 +14,12 @@
  * empty one, or the session cannot be taken from the superuser, without which there are no walls between tenants.
  */
 
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { dbLimits } from '../limits/db-limits.ts'
 import type { Clock } from '../time/clock.ts'
-import { startEngine, within, type Engine, type EngineCall } from './embedded-engine.ts'
+import { ClosedStream, startEngine, within, type Engine, type EngineCall } from './embedded-engine.ts'
+import { createSigns, SYNCS } from './embedded-signs.ts'
 import { FOLDER_GONE } from './first-start.ts'
 import { NOT_LOCKED_DOWN } from './engine-session.ts'
 import { DatabaseUnavailable } from './errors.ts'
@@ -34,6 +35,8 @@ export type EngineEvent =
 export interface SupervisorOptions {
   readonly directory: string
   readonly clock: Clock
+  /** A single call into the engine that lasts longer ends it. */
+  readonly hungAfterMs: number
   /** Makes a started engine ready: the first time, and after each death. */
   prepare(engine: Engine, isFirst: boolean): Promise<void>
   onEvent(event: EngineEvent): void
@@ -53,13 +56,13 @@ export interface Supervisor {
 /** @throws Error when the first start fails; nothing runs then */
 export async function superviseEngine(options: SupervisorOptions): Promise<Supervisor> {
   const { directory, clock } = options
-  const syncs = new Int32Array(new SharedArrayBuffer(4))
+  const signs = createSigns()
   const stopping = new AbortController()
   let serving: Engine | undefined = await begin(true)
   const watching = watch(serving)
 
   async function begin(isFirst: boolean): Promise<Engine> {
-    const engine = await startEngine({ directory, syncs, mayCreate: isFirst }, stopping.signal)
+    const engine = await startEngine({ directory, signs, mayCreate: isFirst }, stopping.signal, options.hungAfterMs)
     try {
       await options.prepare(engine, isFirst)
       return engine
@@ -113,7 +116,7 @@ export async function superviseEngine(options: SupervisorOptions): Promise<Super
       if (serving === undefined) throw new DatabaseUnavailable('not-applied', 'engine-down')
       return serving.request(call)
     },
-    syncCount: () => Atomics.load(syncs, 0),
+    syncCount: () => Atomics.load(signs, SYNCS),
     async stop() {
       const engine = serving
       stopping.abort()
@@ -141,16 +144,4 @@ function isHopeless(error: unknown): boolean {
 /** A dead engine answers every call with the reason of its death. */
 async function whyOf(engine: Engine): Promise<unknown> {
   return engine.request({ op: 'close' }).catch((error: unknown) => error)
-}
-
-/** The socket to a database that is down: it fails when `pg` connects it. */
-class ClosedStream extends Duplex {
-  connect(): void {
-    this.destroy(Object.assign(new Error('The embedded database is down'), { code: 'engine-down' }))
-  }
-  setNoDelay(): void {}
-  setKeepAlive(): void {}
-  ref(): void {}
-  unref(): void {}
-  override _read(): void {}
 }

@@ -8,13 +8,16 @@
  * | closed    | `close`     | checkpointed                                      |
  *
  * The engine has one session, so there is one connection at a time, and the queries of the owner wait for the gap
- * between two transactions. An exception out of the engine (a PANIC, an abort) ends the worker: what is in memory cannot
- * be trusted, what is on disk is recovered at the next start (`embedded-supervisor.ts`).
+ * between two transactions. An exception out of the engine (a PANIC, an abort) ends the thread on the spot: what is in
+ * memory cannot be trusted, and a further call waits for ever for a lock that the dead one held; what is on disk is
+ * recovered at the next start (`embedded-supervisor.ts`).
  */
 
 import { PGlite } from '@electric-sql/pglite'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
+import { dbLimits } from '../limits/db-limits.ts'
 import { DurableNodeFS } from './durable-node-fs.ts'
+import { BEATS, SYNCS } from './embedded-signs.ts'
 import { startParams } from './engine-parameters.ts'
 import { createEngineSession } from './engine-session.ts'
 import { prepareFirstStart } from './first-start.ts'
@@ -24,8 +27,8 @@ export interface EmbeddedWorkerData {
   readonly directory: string
   /** Only at the start of the process: the folder of a database that has served is never filled anew. */
   readonly mayCreate: boolean
-  /** [0]: how many times the disk was told to keep what it has */
-  readonly syncs: Int32Array<SharedArrayBuffer>
+  /** What the thread shows without being asked: see SYNCS and BEATS. */
+  readonly signs: Int32Array<SharedArrayBuffer>
 }
 
 export type EmbeddedRequest =
@@ -40,22 +43,20 @@ export interface EmbeddedReply {
   readonly error?: { readonly message: string; readonly code?: string }
 }
 
-const { directory, mayCreate, syncs } = workerData as EmbeddedWorkerData
+const { directory, mayCreate, signs } = workerData as EmbeddedWorkerData
 const parent = parentPort!
 
 const firstStart = await prepareFirstStart(directory, mayCreate)
-let isAborted = false
 const fs = new DurableNodeFS(
   directory,
-  () => void Atomics.add(syncs, 0, 1),
-  () => {
-    isAborted = true
-  },
+  () => void Atomics.add(signs, SYNCS, 1),
+  // In a thread this ends the thread, in the middle of the engine's last call. PGlite would swallow an exception.
+  () => process.exit(1),
 )
 const engine = await PGlite.create({ fs, startParams: [...startParams] })
-assertAlive()
 await firstStart?.finish()
 const session = createEngineSession(engine)
+setInterval(() => void Atomics.add(signs, BEATS, 1), dbLimits.embeddedBeatMs).unref()
 
 let isLocked = false
 let connected: MessagePort | undefined
@@ -64,16 +65,12 @@ let turn: Promise<unknown> = Promise.resolve()
 const ownersWaiting: (() => Promise<void>)[] = []
 
 function inTurn(work: () => Promise<void>): void {
-  turn = turn.then(work).then(serveOwners).then(assertAlive)
+  turn = turn.then(work).then(serveOwners)
   // An exception here is the engine's death; without this handler it would be an unhandled rejection all the same, but
   // the thread must end with it.
   turn.catch((error: unknown) => {
     throw error
   })
-}
-
-function assertAlive(): void {
-  if (isAborted) throw new Error('The embedded engine has ended itself')
 }
 
 async function serveOwners(): Promise<void> {
@@ -99,8 +96,6 @@ async function answer(port: MessagePort, messages: Uint8Array): Promise<void> {
   const chunks: Uint8Array[] = []
   // The bytes are a view of the engine's memory, valid during the call only.
   await engine.execProtocolRawStream(messages, { onRawData: (bytes) => void chunks.push(bytes.slice()) })
-  // A dead engine's last words are no answer.
-  assertAlive()
   if (chunks.length === 0) return
   const bytes = chunks.length === 1 ? chunks[0]! : new Uint8Array(Buffer.concat(chunks))
   port.postMessage(bytes, [bytes.buffer as ArrayBuffer])
@@ -116,11 +111,8 @@ async function ownerQuery(sql: string, values: unknown[]): Promise<unknown> {
 function reply(id: number, work: () => Promise<unknown>): void {
   ownersWaiting.push(async () => {
     try {
-      const result = await work()
-      assertAlive()
-      parent.postMessage({ id, result } satisfies EmbeddedReply)
+      parent.postMessage({ id, result: await work() } satisfies EmbeddedReply)
     } catch (error) {
-      assertAlive()
       const { message, code } = error as Error & { code?: string }
       parent.postMessage({ id, error: { message, ...(code === undefined ? {} : { code }) } } satisfies EmbeddedReply)
     }

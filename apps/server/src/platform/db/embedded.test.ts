@@ -115,11 +115,13 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
       await db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'before']))
       const mend = await breakEngine(dataDir)
       const blow = db.ownerQuery('checkpoint')
-      const waiting = Array.from({ length: 20 }, () =>
-        db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'during'])),
+      const waiting = Promise.allSettled(
+        Array.from({ length: 20 }, () =>
+          db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'during'])),
+        ),
       )
       await expect(blow).rejects.toMatchObject({ name: 'DatabaseUnavailable' })
-      for (const one of await Promise.allSettled(waiting))
+      for (const one of await waiting)
         expect(one).toMatchObject({ status: 'rejected', reason: { name: 'DatabaseUnavailable' } })
       // The engine cannot come back yet: nobody waits for it.
       await events.next((event) => event.kind === 'unavailable' && event.attempt === 2)

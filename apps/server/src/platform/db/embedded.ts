@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import pg from 'pg'
+import { dbLimits } from '../limits/db-limits.ts'
 import type { Clock } from '../time/clock.ts'
 import type { ContextProof } from './context-proof.ts'
 import { lockDirectory } from './directory-lock.ts'
@@ -19,6 +20,8 @@ export interface EmbeddedOptions {
   readonly clock: Clock
   /** The files to apply; all of `db/migrations` when not given. */
   readonly migrations?: readonly Migration[]
+  /** A single call into the engine that lasts longer ends it, and it is started again. */
+  readonly hungAfterMs?: number
   /** Told when the engine dies, when it is back, and when it had to be cut off at the stop. */
   readonly onEvent?: (event: EngineEvent) => void
   /** The engine died and can never be started again in this process (see the supervisor): the process should end. */
@@ -51,6 +54,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     engine = await superviseEngine({
       directory: join(options.dataDir, 'database'),
       clock: options.clock,
+      hungAfterMs: options.hungAfterMs ?? dbLimits.embeddedHungMs,
       prepare: (started, isFirst) => prepareEngine(started, isFirst, options),
       onEvent: options.onEvent ?? ignore,
       onFatal: options.onFatal ?? ignore,

@@ -21,6 +21,9 @@ export const dbLimits = {
   embeddedRestartMsMax: 5_000,
   /** An engine that has lived for this long has recovered; one that dies sooner is started again after a longer pause. */
   embeddedSteadyMs: 10_000,
+  /** How often the embedded engine's thread shows that it is not lost in one call, and how long such a call may last. */
+  embeddedBeatMs: 1_000,
+  embeddedHungMs: 120_000,
   /** How long the embedded engine may take to write its last checkpoint before it is cut off. */
   embeddedCloseMs: 5_000,
 } as const
