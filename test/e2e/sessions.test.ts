@@ -91,6 +91,25 @@ describe('a session', () => {
     await alice.context().close()
   })
 
+  test('deletes what was never sent when the user says so, also without a network', async () => {
+    const alice = await stage.open('alice')
+    await startConversation(alice, ['Bob the patient'])
+    await alice.context().setOffline(true)
+    await say(alice, 'Never sent')
+    await message(alice, 'Never sent').getByText('when you are online').waitFor()
+    expect(JSON.stringify(await alice.evaluate(readDatabases))).toContain('Never sent')
+    await alice.getByRole('button', { name: 'Sign out' }).click()
+    await alice.getByRole('button', { name: 'Sign out and delete' }).click()
+    await alice.getByText('You are signed out').waitFor()
+    expect(await alice.evaluate(readDatabases)).toEqual([])
+    expect(await alice.evaluate('({ ...localStorage })')).toEqual({})
+    await alice.context().setOffline(false)
+    await alice.reload()
+    await alice.getByRole('heading', { name: 'Sign in' }).waitFor()
+    forgive(stage, expected.offline)
+    await alice.context().close()
+  })
+
   test('keeps what renews it where no script can read it', async () => {
     const alice = await stage.open('alice')
     const cookies = await alice.context().cookies(`${stage.url}/v1/sessions`)
