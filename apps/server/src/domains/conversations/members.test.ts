@@ -121,7 +121,8 @@ describe.each(databaseKinds)('on %s', (kind) => {
         `insert into sotto.member (tenant_id, conversation_id, user_id, member_role, joined_seq, first_visible_seq, joined_at)
          select tenant_id, '${conversationId}', user_id, 'participant', 1, 1, now() from sotto.app_user u
          where tenant_id = '${tenantId}' and role = 'clinician'
-         on conflict do nothing`,
+         on conflict do nothing;
+         update sotto.conversation set member_count = ${max} where conversation_id = '${conversationId}'`,
       )
       await ward.ownerQuery(
         `delete from sotto.member where conversation_id = '${conversationId}' and user_id = '${mallory.userId}'`,

@@ -15,13 +15,18 @@ import {
 } from '@sotto/protocol'
 import { compose, loadConfig, openKeyring } from '../../main/index.ts'
 import pg from 'pg'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { startTestServer, type TestServerOptions } from '../../../../../packages/testkit/src/test-server.ts'
 import type { Clinic, Person } from '../../../../../packages/testkit/src/test-server.ts'
 import type { DatabaseKind } from '../../../../../packages/testkit/src/databases.ts'
 import type { Embedded } from '../../platform/db/embedded.ts'
 
 export type { Clinic, Person } from '../../../../../packages/testkit/src/test-server.ts'
+
+export const isLong = process.env['SOTTO_TEST_LONG'] === '1'
+
+// A server, a database and a clinic take their time where many tests share a small machine.
+vi.setConfig({ testTimeout: isLong ? 3_600_000 : 120_000, hookTimeout: 120_000 })
 
 /** What an operation answers over HTTP. */
 export interface Answer {
@@ -210,5 +215,3 @@ export async function outcomes<T>(acts: readonly Promise<T>[]): Promise<readonly
     one.status === 'fulfilled' ? one.value : ((one.reason as { code?: string }).code ?? (one.reason as Error).name),
   )
 }
-
-export const isLong = process.env['SOTTO_TEST_LONG'] === '1'

@@ -175,8 +175,8 @@ describe.each(databaseKinds)('on %s', (kind) => {
     ]
     test.each(endings)('%s: the socket is told why and closed within a second', async (_how, end) => {
       const socket = await socketOf(grace)
-      const done = end(grace)
-      expect(await timed(socket.closed)).toBeLessThan(1_000 + (await timed(done)))
+      await end(grace)
+      expect(await timed(socket.closed)).toBeLessThan(1_000)
       expect(await socket.closed).toBe(4401)
       expect(socket.frames.at(-1)).toMatchObject({ op: 'session', state: 'ended' })
       await expect(openTestSocket(ward.url, grace.accessToken)).rejects.toThrow(/401|400/)
@@ -197,11 +197,13 @@ describe.each(databaseKinds)('on %s', (kind) => {
         socket.command('presence.watch', { userIds: [alice.userId] }),
         socket.command('conversation.sync', {}),
       ]
-      for (const one of await Promise.allSettled(commands))
-        expect(one).toMatchObject({
-          status: 'rejected',
-          reason: { problem: { code: 'identity/session-ended', status: 401 } },
-        })
+      for (const one of await Promise.allSettled(commands)) {
+        expect(one.status).toBe('rejected')
+        const reason = (one as PromiseRejectedResult).reason as { readonly problem?: object }
+        // Or the server has looked after its sockets at this very moment, as it does every ten seconds.
+        if (reason.problem === undefined) expect(await socket.closed).toBe(4401)
+        else expect(reason.problem).toMatchObject({ code: 'identity/session-ended', status: 401 })
+      }
     })
 
     test('one that ended while its socket was on the way in does not get in', async () => {
