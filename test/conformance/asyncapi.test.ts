@@ -7,8 +7,9 @@ const document = renderAsyncApi({ version: '1.2.3' })
 
 test('the socket protocol is a valid AsyncAPI 3.0 document', async () => {
   const { diagnostics } = await new Parser().parse(JSON.stringify(document))
-  const errors = diagnostics.filter(({ severity }) => severity === 0)
-  expect(errors.map(({ message, path }) => `${path.join('/')}: ${message}`)).toEqual([])
+  const said = diagnostics.map(({ severity, message, path }) => `${severity} ${path.join('/')}: ${message}`)
+  // 0 is an error; the others are advice.
+  expect(said.filter((line) => line.startsWith('0'))).toEqual([])
 })
 
 test('it has every command, every reply and every frame, and nothing else', () => {

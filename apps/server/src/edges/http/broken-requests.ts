@@ -15,6 +15,7 @@ export async function refuseBrokenRequest(
   socket: Socket,
 ): Promise<void> {
   // An answer is under way on this connection already, or there is nobody to answer.
+  const underWay = Reflect.get(socket, '_httpMessage') as { readonly headersSent: boolean } | null | undefined
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable || underWay?.headersSent)
     return void socket.destroy()
   socket.on('error', () => socket.destroy())
