@@ -77,7 +77,12 @@ async function prepareProbe(url: string, demo: DemoSignIns, socket: TestSocket):
     device: { name: 'A device' },
   }
   return async () => {
-    const requests: readonly (readonly [method: string, path: string, accessToken?: string, body?: unknown])[] = [
+    const requests: readonly (readonly [
+      method: string,
+      path: string,
+      accessToken?: string | undefined,
+      body?: unknown,
+    ])[] = [
       ['POST', '/v1/sessions', undefined, signInBody],
       ['GET', '/v1/conversations', accessToken],
       ['GET', there, accessToken],

@@ -111,7 +111,7 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   /** Sent, or to be sent, and not acknowledged: each session begins with these, under the same ids. */
   const pending = new Map<EntryId, Item>()
   const refused = new Map<string, number>()
-  let isFinishing = false
+  const wish = { isFinishing: false }
   /** Sessions outlive the process: signing in again is for when this one does not. */
   let accessToken: string | undefined
 
@@ -156,7 +156,7 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   }
 
   function compose(conversations: readonly Conversation[]): Item | undefined {
-    if (isFinishing) return undefined
+    if (wish.isFinishing) return undefined
     const { conversationId } = conversations[tried.size % conversations.length]!
     const item = { conversationId, entryId: newEntryId(), text: `${login} says number ${tried.size + 1}` }
     tried.set(item.entryId, item.text)
@@ -165,7 +165,7 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   }
 
   const done = (async () => {
-    while (!isFinishing || pending.size > 0)
+    while (!wish.isFinishing || pending.size > 0)
       await session().catch((error: unknown) => {
         noteRefusal(error)
         return new Promise((resolve) => setTimeout(resolve, 100))
@@ -178,7 +178,7 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
     tried,
     refused,
     finish() {
-      isFinishing = true
+      wish.isFinishing = true
       return done
     },
   }
