@@ -1,12 +1,5 @@
 /** The door of the access room. */
-export { createAccess, GRANT_LIFE_MS, type Access, type ConversationDecision } from './access.ts'
-export type { FactSources, MembershipFacts, SessionFacts } from './facts.model.ts'
-export {
-  listCapabilities,
-  mayManage,
-  POLICY_VERSION,
-  type ConversationAction,
-  type DirectoryAction,
-  type TenantAction,
-} from './policy.model.ts'
+export { createAccess, type Access } from './access.ts'
+export type { FactSources, SessionFacts } from './facts.model.ts'
 export { createKeptDecisions, type KeptDecisions } from './kept-decisions.ts'
+export { listCapabilities, mayManage } from './policy.model.ts'

@@ -1,11 +1,4 @@
-import {
-  capabilitySchema,
-  type Capability,
-  type ConversationId,
-  type Role,
-  type TenantId,
-  type UserId,
-} from '@sotto/protocol'
+import { capabilitySchema, type Capability, type Role } from '@sotto/protocol'
 import type { Action } from '../../platform/grant/grant.ts'
 import type { MembershipFacts, SessionFacts } from './facts.model.ts'
 
@@ -82,15 +75,6 @@ export const conversationActions = {
 export type TenantAction = keyof typeof tenantActions
 export type DirectoryAction = keyof typeof directoryActions
 export type ConversationAction = keyof typeof conversationActions
-
-/** What an authorised action is done on. */
-export type ResourceOf<A extends Action> = A extends ConversationAction
-  ? ConversationId
-  : A extends DirectoryAction
-    ? UserId
-    : A extends TenantAction
-      ? TenantId
-      : never
 
 /** What the caller may do in a conversation: the same rules that will be asked when it is tried. */
 export function listCapabilities(session: SessionFacts, membership: MembershipFacts): readonly Capability[] {

@@ -1,14 +1,4 @@
-import type {
-  ConversationId,
-  DeviceId,
-  EntryHeader,
-  EntryId,
-  EntryKind,
-  MemberRole,
-  Payload,
-  TenantId,
-  UserId,
-} from '@sotto/protocol'
+import type { ConversationId, DeviceId, EntryHeader, EntryId, EntryKind, Payload, UserId } from '@sotto/protocol'
 import type { Instant } from '../../platform/time/clock.ts'
 
 /** An entry as it stands at rest. */
@@ -72,5 +62,3 @@ export function nextPlace(
 export function firstVisibleSeq(history: 'full' | 'since-join', joinedSeq: number): number {
   return history === 'full' ? 1 : joinedSeq
 }
-
-export type { ConversationId, DeviceId, EntryId, MemberRole, TenantId, UserId }
