@@ -43,7 +43,12 @@ export const sendablePayloadSchema = z.discriminatedUnion('type', [textPayloadSc
 export type SendablePayload = z.infer<typeof sendablePayloadSchema>
 
 export const payloadSchema = z
-  .discriminatedUnion('type', [textPayloadSchema, membershipPayloadSchema, conversationPayloadSchema, erasedPayloadSchema])
+  .discriminatedUnion('type', [
+    textPayloadSchema,
+    membershipPayloadSchema,
+    conversationPayloadSchema,
+    erasedPayloadSchema,
+  ])
   .meta({ id: 'Payload' })
 export type Payload = z.infer<typeof payloadSchema>
 
