@@ -1,4 +1,5 @@
 /** @feature J1 @control ASVS 4.2.1; RFC 9112 §11.2 */
+import { connect } from 'node:net'
 import { databaseKinds, openTestSocket, startTestServer, type Clinic, type TestServer } from '@sotto/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SYSTEM_TENANT_ID } from '../../apps/server/src/platform/context/context.ts'
@@ -113,4 +114,34 @@ describe('who is slow', () => {
       expect(await reasonsRecorded()).toContain('request-too-slow')
     },
   )
+
+  test('does not hold up a server that stops, and is told that it stops', { timeout: 30_000 }, async () => {
+    const stopping = await startTestServer(databaseKinds.at(-1)!)
+    const { alice: person } = await stopping.createClinic()
+    const held = speakRaw(stopping.url, 'POST /v1/teams HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n', 25_000)
+    const kept = askTwice(stopping.url, person.accessToken)
+    await kept.first
+    const startedAt = performance.now()
+    const stopped = stopping[Symbol.asyncDispose]()
+    const second = await kept.second()
+    expect(second === 'refused' || second.includes('"code":"platform/draining"')).toBe(true)
+    await stopped
+    expect(performance.now() - startedAt).toBeLessThan(15_000)
+    expect((await held).closed).toBe(true)
+  })
 })
+
+/** Two requests on one connection, the second when it is asked for. */
+function askTwice(url: string, token: string) {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  const request = `GET /v1/devices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`
+  const answer = () =>
+    new Promise<string>((resolve) => {
+      socket.once('data', (chunk) => resolve(chunk.toString('latin1')))
+      socket.once('close', () => resolve('refused'))
+      socket.write(request, (error) => error && resolve('refused'))
+    })
+  socket.on('error', () => {})
+  return { first: answer(), second: answer }
+}

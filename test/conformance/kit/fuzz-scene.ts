@@ -94,12 +94,7 @@ async function poolsOf(
     conversationId: ward.conversationId,
     limit: 5,
   })
-  const userIds: readonly UserId[] = [
-    clinic.carmen.userId,
-    clinic.grace.userId,
-    elsewhere.bob.userId,
-    ...victims.map((one) => one.userId),
-  ]
+  const userIds: readonly UserId[] = [clinic.carmen.userId, elsewhere.bob.userId, ...victims.map((one) => one.userId)]
   const entryIds = Array.from({ length: 40 }, () => ids.next<EntryId>())
   return {
     conversationId: [ward.conversationId, ward.conversationId, other.conversationId, ids.next<ConversationId>()],

@@ -51,6 +51,8 @@ const HEADERS_MS_MAX = 10_000
 const REQUEST_MS_MAX = 30_000
 const CONNECTION_CHECK_MS = 2_000
 const HEADER_BYTES_MAX = 16_384
+/** What is asked before the server stops is answered within this, or not at all. */
+const DRAIN_MS_MAX = 5_000
 
 /** One proxy stands in front: the address that it saw is the last one in X-Forwarded-For, the rest is the client's word. */
 const isTheProxy = (_address: string, hop: number): boolean => hop === 0
@@ -80,7 +82,7 @@ export function createHttpApp(deps: HttpDeps): App {
       requireHostHeader: false,
     },
     routerOptions: { maxParamLength: 200, caseSensitive: true },
-    clientErrorHandler: (error, socket) => void refuseBrokenRequest(deps, error, socket),
+    clientErrorHandler: (error, socket) => void refuseBrokenRequest(deps, error, socket).catch(() => socket.destroy()),
     frameworkErrors: (error, request, reply) => {
       setSecurityHeaders(reply, deps.allowedOrigins, request.headers.origin)
       void answerError(deps, request, reply, error)
@@ -102,6 +104,10 @@ export function createHttpApp(deps: HttpDeps): App {
     if (!isOriginAllowed(request.headers.origin, request.headers.host, deps.allowedOrigins))
       throw problem('platform/origin-refused')
     if (deps.isDraining()) throw problem('platform/draining')
+  })
+  app.addHook('preClose', async () => {
+    // A server that closes no longer looks for slow requests, and waits for them: one held connection would hold it up.
+    setTimeout(() => app.server.closeAllConnections(), DRAIN_MS_MAX).unref()
   })
   app.addHook('onResponse', async (request, reply) => {
     deps.log.info('request.done', {
