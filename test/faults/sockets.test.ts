@@ -135,9 +135,9 @@ describe.each(databaseKinds)('a bad network before a server on %s', (kind) => {
     const [at, bt] = await meet(ofAlice, ofBob)
     const words: { readonly alice: string[]; readonly bob: string[] } = { alice: [], bob: [] }
     const acknowledged: Promise<unknown>[] = []
-    let isOver = false
+    const over = new AbortController()
     const talk = async (conversation: Conversation, name: 'alice' | 'bob') => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const word = `${name} ${words[name].length + 1}`
         words[name].push(word)
         acknowledged.push((await conversation.send(word)).acknowledged)
@@ -163,7 +163,7 @@ describe.each(databaseKinds)('a bad network before a server on %s', (kind) => {
         proxy.setDelayMs(0)
       }
     }
-    isOver = true
+    over.abort()
     await Promise.all(talking)
     await Promise.all(acknowledged)
     const all = words.alice.length + words.bob.length
@@ -214,7 +214,8 @@ describe.each(databaseKinds)('a bad network before a server on %s', (kind) => {
     const watch = setInterval(() => (keptBytesMax = Math.max(keptBytesMax, ...keptBytes())), 1)
     const sendBig = () =>
       composition.operations.sendMessage(clinic.alice.ctx, {
-        ...{ conversationId: at.conversationId, entryId: composition.ids.next<EntryId>() },
+        conversationId: at.conversationId,
+        entryId: composition.ids.next<EntryId>(),
         payload: { v: 1, type: 'text', text: BIG },
         header: { priority: 'routine', notify: 'normal' },
       })
@@ -235,7 +236,8 @@ describe.each(databaseKinds)('a bad network before a server on %s', (kind) => {
 
   /** What waits in the server's ends of the sockets of this process, as it knows them. */
   function keptBytes(): readonly number[] {
-    const handles = (process as unknown as { _getActiveHandles(): Partial<Socket>[] })._getActiveHandles()
+    const list = (process as unknown as Record<string, () => Partial<Socket>[]>)['_getActiveHandles']!
+    const handles = list()
     return handles.filter(({ localPort }) => localPort === server.server.port).map((end) => end.writableLength ?? 0)
   }
 
@@ -266,7 +268,8 @@ function shufflingWebSocket(counts: { frames: number; doubled: number; late: num
       this.#inner = new WebSocket(url, protocols) as SocketLike
     }
     addEventListener(...[type, listener]: [string, (event: never) => void]): void {
-      if (type !== 'message') return this.#inner.addEventListener(type as 'close', listener)
+      const listen = this.#inner.addEventListener as (type: string, listener: (event: never) => void) => void
+      if (type !== 'message') return listen.call(this.#inner, type, listener)
       const hear = listener as unknown as (event: { readonly data: unknown }) => void
       this.#inner.addEventListener('message', (event) => {
         if (!/^\{"op":"(entry|cursor)"/.test(String(event.data))) return hear(event)

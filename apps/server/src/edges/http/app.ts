@@ -36,6 +36,15 @@ export interface HttpDeps {
 
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse>
 
+/** Whatever goes wrong while a broken request is answered ends its connection, and nothing else. */
+async function refuseBroken(...[deps, error, socket]: Parameters<typeof refuseBrokenRequest>): Promise<void> {
+  try {
+    await refuseBrokenRequest(deps, error, socket)
+  } catch {
+    socket.destroy()
+  }
+}
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     operation?: Operation
@@ -82,7 +91,7 @@ export function createHttpApp(deps: HttpDeps): App {
       requireHostHeader: false,
     },
     routerOptions: { maxParamLength: 200, caseSensitive: true },
-    clientErrorHandler: (error, socket) => void refuseBrokenRequest(deps, error, socket).catch(() => socket.destroy()),
+    clientErrorHandler: (error, socket) => void refuseBroken(deps, error, socket),
     frameworkErrors: (error, request, reply) => {
       setSecurityHeaders(reply, deps.allowedOrigins, request.headers.origin)
       void answerError(deps, request, reply, error)
