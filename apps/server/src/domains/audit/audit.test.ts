@@ -58,6 +58,15 @@ describe.each(databaseKinds)('on %s', (kind) => {
       expectAct(await ward.trail(clinic), cora, { action: 'audit-event.get', subject: bob.userId, resourceId: one })
     })
 
+    test('a search for somebody without a key of their own is made, and recorded under that of the tenant', async () => {
+      for (const subjectUserId of [alice.userId, ward.composition.ids.next<typeof alice.userId>()]) {
+        const answer = await ward.call(cora, 'listAuditEvents', { subjectUserId })
+        expect([answer.status, answer.body]).toEqual([200, { items: [], next: null }])
+        const { items } = await ward.operations.listAuditEvents(cora.ctx, { limit: 1, action: 'audit-event.list' })
+        expect(items[0]).toMatchObject({ subjectUserId: null, details: { subjectUserId, events: 0 } })
+      }
+    })
+
     test('pages follow one another, newest first, without a gap, also where many events share a millisecond', async () => {
       const { conversationId } = await ward.begin(alice, [bob])
       await Promise.all(Array.from({ length: 30 }, (_, index) => ward.say(alice, conversationId, `${index}`)))
