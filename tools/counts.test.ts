@@ -27,6 +27,14 @@ describe('counting a run', () => {
     expect(isGreen(counts, false)).toBe(false)
   })
 
+  test('says why, in a line', () => {
+    const red = file('a.test.ts', [], 'failed')
+    const failureMessages = ['AssertionError: expected 3 to be 4\n    at a.test.ts:3']
+    const assertionResults = [{ fullName: 'test 1', status: 'failed', failureMessages }]
+    const counts = countVitest('unit', report({ ...red, assertionResults }), false)
+    expect(counts.failures).toEqual(['a.test.ts: test 1: AssertionError: expected 3 to be 4'])
+  })
+
   test('counts a file that does not load as a failure', () => {
     const counts = countVitest('unit', report(file('a.test.ts', [], 'failed', 'SyntaxError: no\nat line 3')), false)
     expect(counts.failures).toEqual(['a.test.ts: SyntaxError: no'])

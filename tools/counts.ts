@@ -19,6 +19,7 @@ export interface VitestReport {
     readonly assertionResults: readonly {
       readonly fullName: string
       readonly status: string
+      readonly failureMessages?: readonly string[]
       readonly meta?: { readonly counts?: Readonly<Record<string, number>>; readonly seed?: number }
     }[]
   }[]
@@ -76,10 +77,15 @@ function countFile(file: VitestReport['testResults'][number]): Counts {
   return silent ? add(counts, failure(`${file.name}: ${firstLine(file.message) || 'did not run'}`)) : counts
 }
 
-function countTest(file: string, test: { fullName: string; status: string }): Counts {
+type TestResult = VitestReport['testResults'][number]['assertionResults'][number]
+
+function countTest(file: string, test: TestResult): Counts {
   if (test.status === 'passed') return { ...nothing, passed: 1 }
   const line = `${file}: ${test.fullName}`
-  return test.status === 'failed' ? failure(line) : { ...nothing, skipped: 1, skips: [line] }
+  if (test.status !== 'failed') return { ...nothing, skipped: 1, skips: [line] }
+  // Where only the end of the output is kept, this line is all that is left of the failure.
+  const why = firstLine(test.failureMessages?.[0])
+  return failure(why === '' ? line : `${line}: ${why}`)
 }
 
 function failure(line: string): Counts {

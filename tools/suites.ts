@@ -8,7 +8,7 @@ import { join } from 'node:path'
 export interface Suite {
   readonly name: string
   readonly include: readonly string[]
-  /** Files run one after another: these tests own a port range, a browser or the whole machine's disk. */
+  /** Files run one after another: these tests own a browser, or disturb the whole machine. */
   readonly sequential: boolean
   readonly testTimeoutMs: number
 }
@@ -36,7 +36,7 @@ export function listSuites(long = process.env['SOTTO_TEST_LONG'] === '1'): reado
     ...ordered.map((name) => ({
       name,
       include: [`test/${name}/**/*.test.ts`],
-      sequential: true,
+      sequential: LAST.includes(name),
       testTimeoutMs: (name === 'faults' ? 300_000 : 120_000) * factor,
     })),
   ]
