@@ -40,16 +40,44 @@ export function parseInt8(text: string): number {
   return value
 }
 
-const timestamptzText = /^(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::?(\d\d))?$/
+const FOUR_CENTURIES_MS = 146_097 * 86_400_000
 
-/** @param text  PostgreSQL's ISO output, in any zone */
+const timestamptzText =
+  /^(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::?(\d\d))?(?::(\d\d))?$/
+
+/**
+ * @param text  PostgreSQL's ISO output, in any zone; one of a local mean time, before there were zones, has seconds
+ */
 export function parseTimestamptz(text: string): Instant {
   const parts = timestamptzText.exec(text)
   assert(parts !== null, 'A timestamptz outside the calendar reached the server')
-  const [, year, month, day, hour, minute, second, fraction = '', sign, zoneHours, zoneMinutes = '0'] = parts
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour,
+    minute,
+    second,
+    fraction = '',
+    sign,
+    zoneHours,
+    zoneMinutes = '0',
+    zoneSeconds = '0',
+  ] = parts
   const ms = Number(fraction.slice(0, 3).padEnd(3, '0'))
-  const local = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second), ms)
-  const zoneMs = (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000
+  // Date.UTC takes a year below 100 for one of the twentieth century. Every 400 years the calendar is the same again.
+  const later = Date.UTC(
+    Number(year) + 400,
+    Number(month) - 1,
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+    ms,
+  )
+  const local = later - FOUR_CENTURIES_MS
+  const zoneMs = ((Number(zoneHours) * 60 + Number(zoneMinutes)) * 60 + Number(zoneSeconds)) * 1_000
   return instant(sign === '+' ? local - zoneMs : local + zoneMs)
 }
 
