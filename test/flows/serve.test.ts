@@ -1,4 +1,5 @@
 /** @feature J1 A3 */
+import { readdir } from 'node:fs/promises'
 import { connect, signIn, type Sotto } from '@sotto/sdk'
 import { loadConfig, openKeyring } from '@sotto/server'
 import { readDemo, startServerProcess, type ServerProcess } from '@sotto/testkit'
@@ -66,12 +67,13 @@ describe('sotto serve --demo', () => {
     expect(doctor).toMatchObject({ code: 0, stdout: expect.stringContaining(`process ${server.pid}`) as string })
   })
 
-  test('names the port that is in use', async () => {
+  test('names the port that is in use, before it makes or opens anything', async () => {
     await using other = await makeDataFolder()
     const { port } = new URL(server.url)
     const { code, stderr } = await runCli(['serve', '--demo'], { ...other.env, SOTTO_PORT: port })
     expect(code).toBe(1)
     expect(stderr).toContain(`Port ${port} is in use`)
+    expect(await readdir(other.path)).toEqual([])
   })
 
   test('killed without a word and started again, it has everything that it acknowledged', async () => {

@@ -13,6 +13,7 @@ import { addReferencePage } from '../edges/http/reference-page.ts'
 import { createCommands } from '../edges/realtime/commands.ts'
 import { attachSocketServer } from '../edges/realtime/socket-server.ts'
 import type { Argon2Parameters } from '../domains/identity/index.ts'
+import { assertPortFree } from './assert-port-free.ts'
 import { compose, type Composition } from './compose.ts'
 import type { Config } from './config.ts'
 import { findDeploymentId } from '../platform/db/deployment-id.ts'
@@ -44,14 +45,17 @@ export interface StartOptions {
 }
 
 /**
- * Starts the server: keyring, database, rooms, edges, jobs, in this order; it listens last, when everything works.
+ * Starts the server: keyring, database, rooms, edges, jobs, in this order; it listens last, when everything works. That
+ * somebody else listens there is noticed first, before anything is made or opened.
  *
- * @throws KeyringRefused, DirectoryInUse, DatabaseUnavailable, Error with a message for the operator
+ * @throws KeyringRefused, DirectoryInUse, DatabaseUnavailable, Error with a message for the operator or with a code of the
+ *         system (EADDRINUSE)
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { config } = options
   const log = options.log ?? createLog({ level: config.logLevel })
   await using stack = new AsyncDisposableStack()
+  await assertPortFree(config.host, config.port)
   const keyring = await openKeyring(config, { mayCreate: options.mayCreateKeyring ?? false })
   log.warn('keyring.unsafe-local', { reason: 'keyring-local' })
   const fatal = options.onFatal ?? ((error: Error) => log.error('server.fatal', {}, error))
