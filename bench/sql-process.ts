@@ -97,7 +97,8 @@ async function runBatch(tx: LaneTx, sends: readonly Send[]): Promise<void> {
     resourceIndex: hash,
     bodyEncrypted: auditBody,
   }))
-  await Promise.all([insertAuditRows(tx, tenantId, rows), insertEntries(tx, tenantId, entries)])
+  insertAuditRows(tx, tenantId, rows)
+  insertEntries(tx, tenantId, entries)
 }
 
 const header = { counts: true, priority: 'routine', notify: 'normal' } as const

@@ -87,7 +87,7 @@ export async function recordAuditItems(
       resourceIndex: event.resource === null ? null : indexOf(resourceKey, event.resource.id),
     })
   }
-  await insertAuditRows(tx, tenantId, rows)
+  insertAuditRows(tx, tenantId, rows)
 }
 
 /** The salt lies within the sealed body: erasing the body, or its key, leaves a commitment that nobody can try values on. */

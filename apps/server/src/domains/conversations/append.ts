@@ -141,7 +141,7 @@ async function appendAlone(
   const last = appended.at(-1)
   const place = nextPlace(last ? { lastSeq: last.seq, lastCountable: last.countable } : end, entry.header.counts)
   const stored = placeEntry(ctx, end.conversationId, entry, place, body, deps.clock.now())
-  await insertEntries(tx, ctx.tenantId, [{ ...stored, bodyHash: null }])
+  insertEntries(tx, ctx.tenantId, [{ ...stored, bodyHash: null }])
   appended.push(stored)
   return stored
 }
@@ -241,9 +241,8 @@ async function writeGroup(
     verdicts[index] = verdict
     audit.push({ ctx: submitted.ctx, record: auditOf(submitted, verdict) })
   }
-  const writes = [deps.recordAuditItems(tx, tenantId, audit)]
-  if (placed.length > 0) writes.push(insertEntries(tx, tenantId, placed))
-  await Promise.all(writes)
+  await deps.recordAuditItems(tx, tenantId, audit)
+  if (placed.length > 0) insertEntries(tx, tenantId, placed)
 }
 
 /** Session, idempotency, membership, closure, in this order. @returns undefined when it is to be appended */

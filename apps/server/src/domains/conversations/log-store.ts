@@ -167,9 +167,9 @@ export interface PlacedEntry extends StoredEntry {
   readonly bodyHash: Buffer | null
 }
 
-/** Appends entries that have their places, remembers their keys, and moves the ends of their logs, in one statement. */
-export async function insertEntries(tx: Tx, tenantId: TenantId, entries: readonly PlacedEntry[]): Promise<void> {
-  await tx.run(insert, [
+/** Appends entries that have their places, remembers their keys, and moves the ends of their logs, in one statement that travels with the commit. */
+export function insertEntries(tx: Tx, tenantId: TenantId, entries: readonly PlacedEntry[]): void {
+  tx.send(insert, [
     tenantId,
     entries.map((entry) => entry.conversationId),
     entries.map((entry) => entry.seq),

@@ -57,10 +57,21 @@ describe.each(databaseKinds)('a transaction on %s', (kind) => {
   test('statements that nobody awaits are part of it', async () => {
     const key = randomUUID()
     await database.db.withTx(asClinic, async (tx) => {
-      void tx.run(publish, [clinic, randomUUID(), key])
+      tx.send(publish, [clinic, randomUUID(), key])
       void tx.run(publish, [clinic, randomUUID(), key])
     })
     expect(await outboxOf(key)).toHaveLength(2)
+  })
+
+  test.each([[1], [2]])('a write that was sent and fails takes the transaction with it (%i)', async (position) => {
+    const key = randomUUID()
+    const attempt = database.db.withTx(asClinic, async (tx) => {
+      if (position === 2) tx.send(publish, [clinic, randomUUID(), key])
+      tx.send(divide, [0])
+      if (position === 1) tx.send(publish, [clinic, randomUUID(), key])
+    })
+    await expect(attempt).rejects.toMatchObject({ sqlState: '22012', statement: 'test.divide' })
+    expect(await outboxOf(key)).toHaveLength(0)
   })
 
   test('what the callback throws rolls back and is thrown on', async () => {

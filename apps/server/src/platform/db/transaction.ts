@@ -39,8 +39,8 @@ export async function attempt<T>(
   fn: (tx: LaneTx) => Promise<T>,
 ): Promise<T> {
   const tx = openTx(client, prove)
-  tx.send(begin)
-  tx.send(enter, contextOf(entry, prove))
+  tx.handle.send(begin)
+  tx.handle.send(enter, contextOf(entry, prove))
   let result: T
   try {
     result = await fn(tx.handle)
@@ -92,8 +92,6 @@ export function isUsable(client: pg.ClientBase): boolean {
 
 interface OpenTx {
   readonly handle: LaneTx
-  /** Issues a statement that nobody awaits; its failure shows in the others and at the end. */
-  send(statement: Statement<unknown>, values?: readonly unknown[]): void
   /** The first failure, as far as the answers have come in. */
   failure(): Error | undefined
   /** The first failure, after all answers. */
@@ -128,17 +126,17 @@ function openTx(client: pg.ClientBase, prove: ContextProof): OpenTx {
     return answer
   }
 
+  const send = (sent: Statement<unknown>, values: readonly unknown[] = []): void => void issue(sent, values, ignore)
+
   const handle: LaneTx = {
+    send,
     rows: <Row>(statement: Statement<Row>, values: readonly unknown[] = []) =>
       issue(statement, values, (answer) => answer.rows as readonly Row[]),
     run: (statement, values = []) => issue(statement, values, (answer) => answer.rowCount ?? 0),
-    enterTenant: (tenantId) => {
-      void issue(enterTenant, [tenantId, prove(tenantId)], ignore)
-    },
+    enterTenant: (tenantId) => send(enterTenant, [tenantId, prove(tenantId)]),
   }
   return {
     handle,
-    send: (statement, values = []) => void issue(statement, values, ignore),
     failure: () => firstFailure,
     settled: async () => {
       await last
