@@ -1,7 +1,14 @@
-import { type Conversation, type ConversationId, type Member, type Operations, type UserId } from '@sotto/protocol'
+import {
+  type Conversation,
+  type ConversationId,
+  type InputOf,
+  type Member,
+  type Operations,
+  type UserId,
+} from '@sotto/protocol'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { databaseKinds } from '../../../../../packages/testkit/src/databases.ts'
-import { expectAct, openWard, type Clinic, type Person, type Ward } from './ward.testing.ts'
+import { expectAct, openWard, outcomes, type Clinic, type Person, type Ward } from './ward.testing.ts'
 
 // createConversation, getConversation, listConversations and updateConversation, as people use them; what
 // createMembershipFacts brings, renderConversation and renderEntry show in what they answer.
@@ -96,6 +103,35 @@ describe.each(databaseKinds)('on %s', (kind) => {
       expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(201))
       expect((await get(alice, asked.conversationId)).lastSeq).toBe(1)
     })
+
+    // PGlite has one connection: two transactions never run beside each other there.
+    test.runIf(kind === 'postgres')(
+      'one made by two nodes at once is made once: the other answers the same, or a conflict where it differs',
+      async () => {
+        await using connections = await ward.openConnections()
+        const other = await ward.startNode(connections)
+        const rounds = 12
+        for (let round = 0; round < rounds; round++) {
+          const asked = input() as InputOf<Operations['createConversation']>
+          const answers = await Promise.all(
+            [ward, other].map(({ operations }) => operations.createConversation(alice.ctx, asked)),
+          )
+          expect(answers[1]).toEqual(answers[0])
+          expect(answers[0]).toMatchObject({ conversationId: asked.conversationId, lastSeq: 1, memberCount: 2 })
+          const events = await ward.trail(clinic, { resourceId: asked.conversationId })
+          expect(events.map(({ outcome }) => outcome)).toEqual(['success', 'success'])
+          expect(events.filter(({ details }) => details['repeat'] === true)).toHaveLength(1)
+
+          const conversationId = newId()
+          const differing = await outcomes([
+            ward.operations.createConversation(alice.ctx, { ...asked, conversationId }),
+            other.operations.createConversation(grace.ctx, { ...asked, conversationId }),
+          ])
+          expect(differing.filter((one) => one === 'conversations/id-taken')).toHaveLength(1)
+          expect(differing.filter((one) => typeof one === 'object')).toHaveLength(1)
+        }
+      },
+    )
 
     test('the same two people may have several direct conversations: each matter has its own', async () => {
       const [one, two] = [input(), input()]

@@ -1,6 +1,7 @@
 import type { Conversation, InputOf, Operations, UserId } from '@sotto/protocol'
 import type { Ctx } from '../../platform/context/context.ts'
 import { constantTimeEqual, keyedHash } from '../../platform/crypto/primitives.ts'
+import { isUniqueViolation } from '../../platform/db/errors.ts'
 import type { Tx } from '../../platform/db/tx.ts'
 import type { Grant } from '../../platform/grant/grant.ts'
 import { problem } from '../../platform/problem/problem.ts'
@@ -28,7 +29,27 @@ export async function createConversation(deps: ConversationDeps, ctx: Ctx, input
       errors: [{ pointer: '/memberIds', message: 'a direct conversation has exactly one other member' }],
     })
   }
-  const { conversation, isNew } = await deps.appender.change(ctx, input.conversationId, async (tx, log) => {
+  const attempt = () => createOrRepeat(deps, ctx, input, others)
+  const { conversation, isNew } = await attempt().catch((error: unknown) => {
+    // Another node made it between our look and our insert, and its transaction has ended: now it is found.
+    if (isUniqueViolation(error)) return attempt()
+    throw error
+  })
+  if (isNew) {
+    const { tenantId } = ctx
+    deps.bus.publish(membershipChanged, {
+      tenantId,
+      conversationId: input.conversationId,
+      joined: [ctx.userId, ...others],
+      left: [],
+    })
+    deps.bus.publish(conversationChanged, { tenantId, conversationId: input.conversationId })
+  }
+  return conversation
+}
+
+function createOrRepeat(deps: ConversationDeps, ctx: Ctx, input: Input, others: readonly UserId[]) {
+  return deps.appender.change(ctx, input.conversationId, async (tx, log) => {
     const grant = await deps.access.authorize(tx, ctx, 'conversation.create')
     const isNew = log.end === undefined
     if (isNew) await create(deps, tx, ctx, grant, log, input, others)
@@ -42,17 +63,6 @@ export async function createConversation(deps: ConversationDeps, ctx: Ctx, input
     })
     return { conversation, isNew }
   })
-  if (isNew) {
-    const { tenantId } = ctx
-    deps.bus.publish(membershipChanged, {
-      tenantId,
-      conversationId: input.conversationId,
-      joined: [ctx.userId, ...others],
-      left: [],
-    })
-    deps.bus.publish(conversationChanged, { tenantId, conversationId: input.conversationId })
-  }
-  return conversation
 }
 
 async function create(

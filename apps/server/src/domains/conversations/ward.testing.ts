@@ -14,6 +14,7 @@ import {
   type UserId,
 } from '@sotto/protocol'
 import { compose, loadConfig, openKeyring } from '../../main/index.ts'
+import { openDatabase } from '../../main/open-ground.ts'
 import pg from 'pg'
 import { expect, vi } from 'vitest'
 import { startTestServer, type TestServerOptions } from '../../../../../packages/testkit/src/test-server.ts'
@@ -140,14 +141,22 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
   }
 
   /** A second node on the same database: it shares nothing with the first one's memory. */
-  async function startNode() {
+  async function startNode(db = composition.db) {
     const config = loadConfig(server.env)
     const keyring = await openKeyring(config, { mayCreate: false })
-    return compose({ config, db: composition.db, keyring, log: composition.log, deploymentId: 'test' })
+    return compose({ config, db, keyring, log: composition.log, deploymentId: 'test' })
+  }
+
+  /** Connections for a node of its own, so that its transactions run beside the first one's. PostgreSQL only. */
+  async function openConnections() {
+    const config = loadConfig(server.env)
+    const keyring = await openKeyring(config, { mayCreate: false })
+    return openDatabase(config, keyring, composition.log, () => {})
   }
 
   return {
     startNode,
+    openConnections,
     kind,
     server,
     composition,
