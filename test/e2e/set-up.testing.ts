@@ -5,10 +5,10 @@ import { setStage, type Stage } from './stage.testing.ts'
  * A stage for the tests of one file. After each test: no fault on any console, no request to a third party, no name and
  * no word in a title or an address.
  */
-export function setUp(): Stage {
+export function setUp(options: Parameters<typeof setStage>[0] = {}): Stage {
   const held: { stage?: Stage } = {}
   beforeAll(async () => {
-    held.stage = await setStage()
+    held.stage = await setStage(options)
   }, 180_000)
   afterAll(async () => {
     await held.stage?.[Symbol.asyncDispose]()

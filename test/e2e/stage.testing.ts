@@ -7,7 +7,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AxeBuilder } from '@axe-core/playwright'
-import { startTestServer, TEST_PASSWORD, type Clinic, type PersonName, type TestServer } from '@sotto/testkit'
+import {
+  startTestServer,
+  TEST_PASSWORD,
+  type Clinic,
+  type PersonName,
+  type TestServer,
+  type TestServerOptions,
+} from '@sotto/testkit'
 import { chromium, type BrowserContextOptions, type Page } from 'playwright-core'
 import { isScrolledSideways, twoFrames, watchPage } from './in-page.ts'
 
@@ -54,11 +61,12 @@ export interface Stage extends AsyncDisposable {
   open(person: PersonName, options?: BrowserContextOptions): Promise<Page>
 }
 
-export async function setStage(): Promise<Stage> {
+/** @param options  of the server */
+export async function setStage(options: Pick<TestServerOptions, 'clock'> = {}): Promise<Stage> {
   const pageDir = await mkdtemp(join(tmpdir(), 'sotto-page-'))
   await mkdir(screenshots, { recursive: true })
   await buildPage(pageDir)
-  const server = await startTestServer('pglite', { pageDir })
+  const server = await startTestServer('pglite', { ...options, pageDir })
   const clinic = await server.createClinic()
   const browser = await chromium.launch({ executablePath, args: chromiumArguments })
   const notes: Notes = { faults: [], origins: new Set(), inTheOpen: new Set() }

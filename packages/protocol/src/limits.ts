@@ -60,6 +60,12 @@ export const limitSpecs = {
   },
   sessionIdleSeconds: { value: 900, unit: 'seconds', meaning: 'A session without an act of its user ends' },
   sessionAbsoluteSeconds: { value: 43_200, unit: 'seconds', meaning: 'A session ends, whatever happens in it' },
+  sessionExpiringSeconds: {
+    value: 120,
+    unit: 'seconds',
+    meaning:
+      'How long before its end a session is called expiring, at most half of the idle time; looked up every 10 seconds',
+  },
   heartbeatMs: {
     value: 20_000,
     unit: 'ms',

@@ -4,7 +4,7 @@ import { alice, bob, place } from '../test-support/people.testing.ts'
 import { problem } from '../test-support/peer.testing.ts'
 import { startPeerServer, type PeerServer } from '../test-support/peer-server.testing.ts'
 import { texts, until } from '../test-support/until.testing.ts'
-import { connect, memoryStorage, SottoProblem, type ConnectOptions, type Sotto } from './index.ts'
+import { connect, memoryStorage, SottoProblem, systemClock, type ConnectOptions, type Sotto } from './index.ts'
 
 const ward = place(1)
 
@@ -243,4 +243,19 @@ test('signing out clears the device', async () => {
   expect(server.seen).toContain('endSession')
   const store = await storage.open(`${server.url} ${alice}`)
   expect(await store.list('')).toEqual([])
+})
+
+test('that the session ends soon is told with the time by this device’s own clock, however wrong that is', async () => {
+  await using server = await startServer()
+  const clock = { ...systemClock, now: () => 1_000_000 }
+  await using sotto = signedIn(server, alice, { clock })
+  await sotto.ready
+  const minutes = { at: '2026-01-01T00:00:00.000Z', endsAt: '2026-01-01T00:02:00.000Z' }
+  server.emit({ op: 'session', state: 'expiring', reason: 'absolute', ...minutes })
+  const told = await until(sotto.connection, (now) => now.status === 'online' && now.expiring !== null)
+  const { expiring } = told as Extract<typeof told, { status: 'online' }>
+  expect(expiring?.reason).toBe('absolute')
+  expect(Math.abs(expiring!.endsAt - 1_120_000)).toBeLessThan(5_000)
+  server.emit({ op: 'session', state: 'active' })
+  await until(sotto.connection, (now) => now.status === 'online' && now.expiring === null)
 })

@@ -22,6 +22,8 @@ export interface PeerServer extends AsyncDisposable {
   swallowNext(name: string, times?: number): void
   /** Closes every socket with this code. */
   closeSockets(code: number): void
+  /** Sends a frame on every socket. */
+  emit(frame: object): void
   /** Whether sockets can be opened. */
   socketsAllowed: boolean
   /** Tokens that are refused from now on. */
@@ -185,6 +187,9 @@ export async function startPeerServer(peer: Peer = createPeer()): Promise<PeerSe
     },
     closeSockets(code) {
       for (const socket of sockets.clients) socket.close(code)
+    },
+    emit(frame) {
+      for (const socket of sockets.clients) socket.send(JSON.stringify(frame))
     },
     socketsAllowed: true,
     refusedTokens: new Set(),

@@ -1,15 +1,15 @@
 import type { ConnectionSnapshot } from '@sotto/sdk'
 import { useLanguage } from '../i18n/language.tsx'
-import type { MessageKey, Translate } from '../i18n/translator.ts'
+import type { MessageKey, Translator } from '../i18n/translator.ts'
 import { problemText } from '../session/problem-text.ts'
 import { useSession } from '../session/session-context.tsx'
 import { useConnection } from '../session/use-connection.ts'
 
 /** How the connection is, when that matters. Nothing is shown while all is well. */
 export function ConnectionBanner() {
-  const { t } = useLanguage()
+  const language = useLanguage()
   const connection = useConnection()
-  const text = bannerText(t, connection)
+  const text = bannerText(language, connection)
   return (
     <output>
       {text === null ? null : (
@@ -22,10 +22,13 @@ export function ConnectionBanner() {
   )
 }
 
-function bannerText(t: Translate, connection: ConnectionSnapshot): string | null {
+function bannerText({ t, formatTime }: Translator, connection: ConnectionSnapshot): string | null {
   switch (connection.status) {
     case 'online':
-      if (connection.expiring) return t('connection.expiring')
+      if (connection.expiring !== null) {
+        const { reason, endsAt } = connection.expiring
+        return t(`connection.expiring.${reason}`, { time: formatTime(new Date(endsAt).toISOString()) })
+      }
       return connection.slow ? t('connection.slow') : null
     case 'connecting':
       return t('connection.connecting')
@@ -46,7 +49,7 @@ function BannerAction({ connection }: { readonly connection: ConnectionSnapshot 
       {t(key)}
     </button>
   )
-  if (connection.status === 'online' && connection.expiring) {
+  if (connection.status === 'online' && connection.expiring?.reason === 'idle') {
     // Looking at one's sessions is an act of the user: it keeps the session.
     return button('action.staySignedIn', () => void sotto.api.listSessions().catch(() => {}))
   }

@@ -72,7 +72,9 @@ export const en = {
   'connection.reconnecting': 'The connection is lost. Trying to connect again. Your messages are kept.',
   'connection.offline': 'You are offline. Your messages are kept and sent when you are back.',
   'connection.slow': 'The connection is slow.',
-  'connection.expiring': 'You will be signed out soon.',
+  'connection.expiring.idle': 'You have not done anything for a while. You will be signed out at {time}.',
+  'connection.expiring.absolute':
+    'Your session has reached its longest time. You will be signed out at {time}: send what you are writing, then sign in again.',
   'connection.ended': 'The connection has ended.',
   'connection.outdated': 'There is a new version of this page.',
 

@@ -75,7 +75,9 @@ export const es: Translation<typeof en> = {
   'connection.reconnecting': 'Se perdió la conexión. Intentamos conectar de nuevo. Sus mensajes se guardan.',
   'connection.offline': 'No tiene conexión. Sus mensajes se guardan y se envían cuando vuelva.',
   'connection.slow': 'La conexión es lenta.',
-  'connection.expiring': 'Su sesión terminará pronto.',
+  'connection.expiring.idle': 'Lleva un rato sin hacer nada y su sesión se va a cerrar. Hora de cierre: {time}.',
+  'connection.expiring.absolute':
+    'Su sesión llega a su duración máxima. Envíe lo que está escribiendo y vuelva a iniciar sesión. Hora de cierre: {time}.',
   'connection.ended': 'La conexión terminó.',
   'connection.outdated': 'Hay una versión nueva de esta página.',
 

@@ -9,6 +9,7 @@ import {
   createSigningKeys,
   createTenant,
   findLiveSessions,
+  findSessionEnds,
   findTenantBySlug,
   findUserNames,
   getSessionFacts,
@@ -58,6 +59,8 @@ export function composeIdentity({ signingSealKey, pepper, deploymentId, argon2, 
     getSessionFacts: (tx: Tx, ctx: Ctx) => getSessionFacts(deps, tx, ctx),
     findLiveSessions: (tx: Tx, tenantId: TenantId, sessionIds: readonly SessionId[], now: Instant) =>
       findLiveSessions(deps, tx, tenantId, sessionIds, now),
+    findSessionEnds: (tx: Tx, tenantId: TenantId, sessionIds: readonly SessionId[]) =>
+      findSessionEnds(deps, tx, tenantId, sessionIds),
     findUserNames: (tx: Tx, tenantId: TenantId, userIds: readonly UserId[]) =>
       findUserNames(deps, tx, tenantId, userIds),
     createTenant: (origin: Origin, input: CreateTenantInput) => createTenant(deps, origin, input),

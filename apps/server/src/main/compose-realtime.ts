@@ -8,17 +8,18 @@ import {
   membershipChanged,
   renderEntry,
 } from '../domains/conversations/index.ts'
-import { sessionEnded } from '../domains/identity/index.ts'
+import { sessionActive, sessionEnded } from '../domains/identity/index.ts'
 import { findVisibleUsers, presenceChanged, typingSignalled } from '../domains/presence/index.ts'
 import { createAudiences } from '../edges/realtime/audiences.ts'
 import { createDelivering } from '../edges/realtime/delivering.ts'
 import { createFanOut, type FanOut } from '../edges/realtime/fan-out.ts'
 import { createRegistry } from '../edges/realtime/registry.ts'
+import { createSessionWatch } from '../edges/realtime/session-watch.ts'
 import { scopeOf, type Ctx } from '../platform/context/context.ts'
 
 /** The realtime edge's own parts, listening to what the rooms tell. */
 export function composeRealtime(rooms: Rooms) {
-  const { db, log, deliveries, presenceDeps } = rooms
+  const { bus, clock, db, identity, limits, log, deliveries, presenceDeps } = rooms
   const registry = createRegistry()
   const audiences = createAudiences((tenantId, conversationId) =>
     db.withTx(scopeOf({ tenantId }), (tx) => listAudience(tx, tenantId, conversationId)),
@@ -27,7 +28,16 @@ export function composeRealtime(rooms: Rooms) {
   const findVisible = (ctx: Ctx, userIds: readonly UserId[]) => findVisibleUsers(presenceDeps, ctx, userIds)
   const fanOut = createFanOut({ registry, audiences, delivering, log, findVisible })
   subscribeFanOut(rooms, fanOut)
-  return { registry, delivering, fanOut }
+  const sessionWatch = createSessionWatch({
+    registry,
+    clock,
+    limits,
+    findSessionEnds: (tenantId, sessionIds) =>
+      db.withTx(scopeOf({ tenantId }), (tx) => identity.findSessionEnds(tx, tenantId, sessionIds)),
+    onOver: (sessionIds) => fanOut.sessionsEnded(sessionIds, 'expired'),
+  })
+  bus.subscribe(sessionActive, ({ sessionId, idleAt }) => sessionWatch.acted(sessionId, idleAt))
+  return { registry, delivering, fanOut, sessionWatch }
 }
 
 function subscribeFanOut({ bus, db, sealer, keys, kept }: Rooms, fanOut: FanOut): void {

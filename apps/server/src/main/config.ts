@@ -94,6 +94,7 @@ export const tunableLimits = [
   'refreshGraceSeconds',
   'sessionIdleSeconds',
   'sessionAbsoluteSeconds',
+  'sessionExpiringSeconds',
   'heartbeatMs',
 ] as const satisfies readonly LimitName[]
 

@@ -42,27 +42,12 @@ export function startJobs(composition: Composition, log: Log): Jobs {
 }
 
 function listJobs(composition: Composition): readonly Job[] {
-  const { audit, deliveries, identity } = composition
+  const { audit, deliveries, identity, sessionWatch } = composition
   return [
     { name: 'flush-refusals', everyMs: 10_000, run: () => audit.flushRefusals() },
     { name: 'sweep-deliveries', everyMs: 20_000, run: () => deliveries.sweep() },
-    { name: 'close-ended-sessions', everyMs: 10_000, run: () => closeEndedSessions(composition) },
+    { name: 'watch-sessions', everyMs: 10_000, run: () => sessionWatch.sweep() },
     { name: 'purge-identity', everyMs: 600_000, run: () => identity.purgeExpired() },
     { name: 'purge-conversations', everyMs: 600_000, run: () => deliveries.purgeExpired() },
   ]
-}
-
-/** Idle and absolute limits are reached without an act that could tell: open sockets are asked for, in one statement a tenant. */
-async function closeEndedSessions({ registry, identity, db, clock, fanOut }: Composition): Promise<void> {
-  const byTenant = Map.groupBy(registry.all(), ({ ctx }) => ctx.tenantId)
-  for (const [tenantId, connections] of byTenant) {
-    const sessionIds = [...new Set(connections.map(({ ctx }) => ctx.sessionId))]
-    const live = await db.withTx({ role: 'app', tenantId }, (tx) =>
-      identity.findLiveSessions(tx, tenantId, sessionIds, clock.now()),
-    )
-    fanOut.sessionsEnded(
-      sessionIds.filter((sessionId) => !live.has(sessionId)),
-      'expired',
-    )
-  }
 }

@@ -52,7 +52,22 @@ export const frameSchemas = {
   conversation: z.object({ op: z.literal('conversation'), conversationId: conversationIdSchema }).meta({
     description: 'Title, state or members changed, or the caller was added: sync',
   }),
-  session: z.object({ op: z.literal('session'), state: z.enum(['ended', 'expiring']), reason: z.string() }),
+  session: z
+    .discriminatedUnion('state', [
+      z.object({
+        op: z.literal('session'),
+        state: z.literal('expiring'),
+        reason: z.enum(['idle', 'absolute']).meta({ description: 'idle: an act of the user takes it back' }),
+        at: instantSchema.meta({ description: "The server's time now, for a client whose clock is wrong" }),
+        endsAt: instantSchema,
+      }),
+      z.object({ op: z.literal('session'), state: z.literal('active') }),
+      z.object({ op: z.literal('session'), state: z.literal('ended'), reason: z.string() }),
+    ])
+    .meta({
+      description:
+        'The session ends soon, from `sessionExpiringSeconds` before its idle or absolute end on; it is active again; it has ended',
+    }),
 } as const
 
 export const frameSchema = z.discriminatedUnion('op', [

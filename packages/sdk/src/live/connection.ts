@@ -20,8 +20,11 @@ export type ConnectionSnapshot =
       readonly status: 'online'
       /** An answer takes longer than three seconds. */
       readonly slow: boolean
-      /** The session ends soon unless the user does something. */
-      readonly expiring: boolean
+      /**
+       * The session ends soon: `idle` unless the user does something (sending, typing or any call that counts as
+       * activity keeps it), `absolute` whatever she does. `endsAt` by this device's clock, in ms since the epoch.
+       */
+      readonly expiring: { readonly reason: 'idle' | 'absolute'; readonly endsAt: number } | null
     }
   | {
       readonly status: 'reconnecting' | 'offline'
@@ -57,10 +60,13 @@ function render(core: Core, link: Link, last: ConnectionSnapshot | undefined): C
 function renderLink(core: Core, link: Link): ConnectionSnapshot {
   const problem = link.problem === null ? null : new SottoProblem(link.problem)
   if (link.phase === 'ended') return { status: 'ended', reason: link.ended ?? 'closed', problem }
-  if (link.phase === 'live') return { status: 'online', slow: link.slow, expiring: link.expiring }
-  if (!link.wasLive && link.failures === 0 && !link.offline) return { status: 'connecting' }
   const { clock } = core
-  const nextAttemptAt =
-    link.nextAttemptAt === null ? null : Math.round(clock.now() + link.nextAttemptAt - clock.monotonicMs())
+  const onDevice = (at: number): number => Math.round(clock.now() + at - clock.monotonicMs())
+  if (link.phase === 'live') {
+    const expiring = link.expiring && { ...link.expiring, endsAt: onDevice(link.expiring.endsAt) }
+    return { status: 'online', slow: link.slow, expiring }
+  }
+  if (!link.wasLive && link.failures === 0 && !link.offline) return { status: 'connecting' }
+  const nextAttemptAt = link.nextAttemptAt === null ? null : onDevice(link.nextAttemptAt)
   return { status: link.offline ? 'offline' : 'reconnecting', nextAttemptAt, problem }
 }

@@ -102,7 +102,7 @@ function leaveSocket(draft: Draft): void {
     if (!conversation.own.moving && conversation.typing.size === 0) continue
     putConversation(draft, { ...conversation, own: { ...conversation.own, moving: false }, typing: new Set() })
   }
-  setLink(draft, { slow: false, syncAgain: false })
+  setLink(draft, { slow: false, expiring: null, syncAgain: false })
 }
 
 /** A sign of life: the silence begins anew. */
@@ -111,7 +111,7 @@ export function heard(draft: Draft): void {
 }
 
 export function onLive(draft: Draft): void {
-  setLink(draft, { phase: 'live', wasLive: true, problem: null, freshToken: false, expiring: false })
+  setLink(draft, { phase: 'live', wasLive: true, problem: null, freshToken: false })
   setDeadline(draft, 'stable', draft.env.now + STABLE_MS)
 }
 

@@ -58,7 +58,7 @@ export function onFrame(draft: Draft, attempt: number, anyFrame: AnyFrame): void
       }))
       return requestSync(draft)
     case 'session':
-      return setLink(draft, frame.state === 'expiring' ? { expiring: true } : { freshToken: true })
+      return onSession(draft, frame)
   }
 }
 
@@ -70,6 +70,14 @@ function onHello(draft: Draft, { userId, heartbeatMs, reconnectSpreadMs }: Frame
   setLink(draft, { phase: 'syncing', heartbeatMs, spreadMs: reconnectSpreadMs })
   heard(draft)
   startSync(draft)
+}
+
+/** How long there is left is told by the server's clock on both sides: the device's may be wrong by years. */
+function onSession(draft: Draft, frame: FrameOf<'session'>): void {
+  if (frame.state === 'ended') return setLink(draft, { freshToken: true })
+  if (frame.state === 'active') return setLink(draft, { expiring: null })
+  const leftMs = Date.parse(frame.endsAt) - Date.parse(frame.at)
+  setLink(draft, { expiring: { reason: frame.reason, endsAt: draft.env.now + leftMs } })
 }
 
 function startSync(draft: Draft): void {
@@ -96,9 +104,6 @@ function onReply(draft: Draft, id: number, result: unknown): void {
   own(draft, 'commands').delete(id)
   onAnswer(draft)
   const { op, conversationId, entryId } = command
-  // The user is there: the session goes on.
-  if (draft.state.link.expiring && (op === 'message.send' || op === 'typing.signal'))
-    setLink(draft, { expiring: false })
   if (op === 'conversation.sync') onSynced(draft, result as Sync)
   if (op === 'message.send' && entryId !== undefined) acknowledge(draft, entryId, result as Sent)
   if (op === 'message.send' && conversationId !== undefined) planRepair(draft, conversationId, 'echo')

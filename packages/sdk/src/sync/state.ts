@@ -60,7 +60,7 @@ export interface Link {
   readonly wasLive: boolean
   readonly offline: boolean
   readonly slow: boolean
-  readonly expiring: boolean
+  readonly expiring: Expiring | null
   readonly nextAttemptAt: number | null
   readonly ended: EndReason | null
   readonly problem: ProblemDocument | null
@@ -70,6 +70,13 @@ export interface Link {
   readonly syncAgain: boolean
   /** The next attempt needs a fresh access token. */
   readonly freshToken: boolean
+}
+
+/** The session ends soon, if the user does nothing or in any case. */
+export interface Expiring {
+  readonly reason: 'idle' | 'absolute'
+  /** On the monotonic clock. */
+  readonly endsAt: number
 }
 
 /** Why nothing more is tried: `session` sign in again, `refused` see the problem, `protocol` update the app. */
@@ -265,7 +272,7 @@ export const initialState: SyncState = {
     wasLive: false,
     offline: false,
     slow: false,
-    expiring: false,
+    expiring: null,
     nextAttemptAt: null,
     ended: null,
     problem: null,

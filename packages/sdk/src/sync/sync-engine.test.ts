@@ -147,6 +147,27 @@ describe('the connection', () => {
     expect(driver.state.link.phase).toBe('opening')
   })
 
+  test('keeps that the session ends soon until the server takes it back, or the socket is another one', () => {
+    const driver = createDriver()
+    const expiring = { op: 'session', state: 'expiring', reason: 'idle', at: epoch, endsAt: '2026-01-01T00:02:00.000Z' }
+    driver.do({ type: 'start', me: alice, restored: nothing })
+    driver.greet()
+    // Told while what changed is still being fetched.
+    driver.frame(expiring)
+    driver.now += 500
+    driver.answer('conversation.sync', { changed: [summary()], removed: [], token: 't1', more: false })
+    const told = { reason: 'idle', endsAt: driver.now - 500 + 120_000 }
+    expect(driver.state.link).toMatchObject({ phase: 'live', expiring: told })
+    driver.do({ type: 'outbox-add', record: message(1), stored: true })
+    driver.answer('message.send', { entryId: message(1).entryId, seq: 2, countable: 1, at: epoch })
+    expect(driver.state.link.expiring).toEqual(told)
+    driver.frame({ op: 'session', state: 'active' } as { op: string })
+    expect(driver.state.link.expiring).toBeNull()
+    driver.frame(expiring)
+    driver.do({ type: 'closed', attempt: driver.state.link.attempt, code: 1001 })
+    expect(driver.state.link.expiring).toBeNull()
+  })
+
   test('ignores what an earlier socket still says', () => {
     const driver = createDriver()
     driver.goLive()

@@ -3,11 +3,11 @@ import type { Ctx } from '../../platform/context/context.ts'
 import type { Tx } from '../../platform/db/tx.ts'
 import type { Phi } from '../../platform/phi/phi.ts'
 import { problem } from '../../platform/problem/problem.ts'
-import type { Instant } from '../../platform/time/clock.ts'
+import { instant, type Instant } from '../../platform/time/clock.ts'
 import type { SessionFacts } from '../access/index.ts'
 import type { IdentityDeps } from './identity.deps.ts'
 import { openUserName } from './render-user.ts'
-import { whyOver } from './session.model.ts'
+import { idleExpiresAt, whyOver, type SessionEnds } from './session.model.ts'
 import { findSession, findSessions } from './session-store.ts'
 import { findUsers } from './user-store.ts'
 
@@ -40,6 +40,24 @@ export async function findLiveSessions(
     (session) => whyOver(session, deps.limits, now, deps.activity.lastActAt(session.session_id)) === undefined,
   )
   return new Map(live.map(({ session_id, user_id, role }) => [session_id, { userId: user_id, role }]))
+}
+
+/** Of many sessions those that live, with when they end: for their sockets, whom nobody else would tell. One statement. */
+export async function findSessionEnds(
+  deps: FactsDeps,
+  tx: Tx,
+  tenantId: TenantId,
+  sessionIds: readonly SessionId[],
+): Promise<ReadonlyMap<SessionId, SessionEnds>> {
+  const sessions = await findSessions(tx, tenantId, sessionIds)
+  const now = deps.clock.now()
+  const ends = sessions.flatMap((session): [SessionId, SessionEnds][] => {
+    const lastActAt = Math.max(session.last_active_at, deps.activity.lastActAt(session.session_id))
+    if (whyOver(session, deps.limits, now, instant(lastActAt)) !== undefined) return []
+    const idleAt = idleExpiresAt(lastActAt, deps.limits)
+    return [[session.session_id, { idleAt, absoluteAt: session.absolute_expires_at }]]
+  })
+  return new Map(ends)
 }
 
 export interface UserName {

@@ -38,6 +38,12 @@ export interface StoredSession {
 
 export type SessionLimits = Pick<Limits, 'sessionIdleSeconds' | 'sessionAbsoluteSeconds'>
 
+/** When a session that lives ends by itself: idle unless its user acts, absolute whatever happens. */
+export interface SessionEnds {
+  readonly idleAt: Instant
+  readonly absoluteAt: Instant
+}
+
 /**
  * @param lastActAt  an act that this node has seen and not written yet
  * @returns why the session is over; undefined while it lives

@@ -2,6 +2,8 @@ import { scopeOf, type Ctx } from '../../platform/context/context.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import { instant } from '../../platform/time/clock.ts'
 import type { IdentityDeps } from './identity.deps.ts'
+import { sessionActive } from './identity.events.ts'
+import { idleExpiresAt } from './session.model.ts'
 import { updateSessionActive } from './session-store.ts'
 
 /**
@@ -9,10 +11,10 @@ import { updateSessionActive } from './session-store.ts'
  * between it costs nothing, and the act that follows reads the session anyway.
  *
  * @throws identity/session-ended 401: an act never revives a session that is over
- * @effects session; no audit event: the act that shows the activity is the one that is recorded
+ * @effects session, hint `session.active`; no audit event: the act that shows the activity is the one that is recorded
  */
 export async function touchSession(
-  deps: Pick<IdentityDeps, 'db' | 'clock' | 'limits' | 'activity'>,
+  deps: Pick<IdentityDeps, 'db' | 'clock' | 'limits' | 'activity' | 'bus'>,
   ctx: Ctx,
 ): Promise<void> {
   const { tenantId, sessionId } = ctx
@@ -24,4 +26,5 @@ export async function touchSession(
   const isLive = await deps.db.withTx(scopeOf(ctx), (tx) => updateSessionActive(tx, tenantId, sessionId, times))
   if (!isLive) throw problem('identity/session-ended', { trueReason: 'session-over' })
   deps.activity.noteWritten(sessionId, now)
+  deps.bus.publish(sessionActive, { sessionId, idleAt: idleExpiresAt(now, deps.limits) })
 }
