@@ -24,6 +24,7 @@ import {
   getConversationDataKey,
   getDirectoryKey,
   getIndexKey,
+  hasSubjectKey,
   hasTenantKeys,
   rotateConversationKey,
   type IndexPurpose,
@@ -171,6 +172,7 @@ function bindKeys(deps: KeysDeps) {
     rotateConversationKey: (tx: Tx, tenantId: TenantId, conversationId: ConversationId) =>
       rotateConversationKey(deps, tx, { tenantId, conversationId }),
     createSubjectKey: (subject: SubjectRef) => createSubjectKey(deps, subject),
+    hasSubjectKey: (subject: SubjectRef) => hasSubjectKey(deps, subject),
     createTenantKeys: (tx: Tx, tenantId: TenantId) => createTenantKeys(deps, tx, tenantId),
     hasTenantKeys: (tx: Tx, tenantId: TenantId) => hasTenantKeys(tx, tenantId),
   }

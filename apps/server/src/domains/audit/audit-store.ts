@@ -12,7 +12,7 @@ export interface AuditRow {
   readonly actorIndex: Buffer | null
   readonly subjectIndex: Buffer | null
   readonly resourceIndex: Buffer | null
-  /** Whose key it takes to open the body. */
+  /** Whose key it takes to open the body; null: the tenant's alone, which need not mean that it is about nobody. */
   readonly subjectUserId: string | null
   readonly bodyEncrypted: Buffer
 }

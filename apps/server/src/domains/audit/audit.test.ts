@@ -63,7 +63,10 @@ describe.each(databaseKinds)('on %s', (kind) => {
         const answer = await ward.call(cora, 'listAuditEvents', { subjectUserId })
         expect([answer.status, answer.body]).toEqual([200, { items: [], next: null }])
         const { items } = await ward.operations.listAuditEvents(cora.ctx, { limit: 1, action: 'audit-event.list' })
-        expect(items[0]).toMatchObject({ subjectUserId: null, details: { subjectUserId, events: 0 } })
+        expect(items[0]).toMatchObject({ subjectUserId, details: { events: 0 } })
+        expect(await ward.trail(clinic, { subjectUserId })).toEqual([])
+        const found = await ward.operations.listAuditEvents(cora.ctx, { limit: 10, subjectUserId })
+        expect(found.items).toContainEqual(items[0])
       }
     })
 

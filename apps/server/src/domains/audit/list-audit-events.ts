@@ -1,13 +1,4 @@
-import type {
-  AuditAction,
-  AuditEvent,
-  AuditOutcome,
-  InputOf,
-  Operations,
-  ReplyOf,
-  TenantId,
-  UserId,
-} from '@sotto/protocol'
+import type { AuditAction, AuditEvent, AuditOutcome, InputOf, Operations, ReplyOf, TenantId } from '@sotto/protocol'
 import { anonymous, scopeOf, type Ctx, type Origin } from '../../platform/context/context.ts'
 import type { Sealer } from '../../platform/crypto/seal.ts'
 import { keyedHash } from '../../platform/crypto/primitives.ts'
@@ -45,30 +36,13 @@ export async function listAuditEvents(
     const rows = await listAuditRows(tx, ctx.tenantId, await toFilter(deps, tx, ctx, input))
     const page = rows.slice(0, input.limit)
     const items = await Promise.all(page.map((row) => readAuditEvent(deps, tx, ctx, row)))
-    await recordSearch(deps, tx, ctx, input.subjectUserId, { ...filterDetails(input), ...countsOf(items) })
+    await recordAudit(deps, tx, ctx, {
+      action: 'audit-event.list',
+      subjectUserId: input.subjectUserId ?? null,
+      details: { ...filterDetails(input), ...countsOf(items) },
+    })
     return { items, next: rows.length > input.limit ? (page.at(-1)?.audit_event_id ?? null) : null }
   })
-}
-
-/**
- * A search for a person is about that person, and recorded under that person's key. Where there is none (the person was
- * erased, is no patient, or never was) it is recorded under the tenant's: what is left of an erased patient must be found.
- */
-async function recordSearch(
-  deps: RecordDeps,
-  tx: Tx,
-  ctx: Ctx,
-  subjectUserId: UserId | undefined,
-  details: Readonly<Record<string, string | number>>,
-): Promise<void> {
-  const action = 'audit-event.list'
-  if (subjectUserId === undefined) return recordAudit(deps, tx, ctx, { action, details })
-  try {
-    await recordAudit(deps, tx, ctx, { action, subjectUserId, details })
-  } catch (error) {
-    if (!(error instanceof Problem && error.code === 'keys/unreadable')) throw error
-    await recordAudit(deps, tx, ctx, { action, details: { ...details, subjectUserId } })
-  }
 }
 
 /** How many were shown; that some were broken stands in the trail from then on. */

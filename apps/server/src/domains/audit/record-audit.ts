@@ -8,8 +8,9 @@ import type { Sealer } from '../../platform/crypto/seal.ts'
 import { hmacSha256, keyedHash } from '../../platform/crypto/primitives.ts'
 import type { Tx } from '../../platform/db/tx.ts'
 import type { Ids, Random } from '../../platform/ids/ids.ts'
+import { Problem } from '../../platform/problem/problem.ts'
 import type { Clock } from '../../platform/time/clock.ts'
-import type { KeyAccess } from '../keys/index.ts'
+import type { KeyAccess, SubjectRef } from '../keys/index.ts'
 import { buildAuditEvent, type AuditItem, type AuditRecord } from './audit-event.model.ts'
 import { insertAuditRows, type AuditRow } from './audit-store.ts'
 import { canonicalEvent } from './canonical-event.ts'
@@ -20,6 +21,7 @@ export type AuditIndex = 'audit-actor' | 'audit-subject' | 'audit-resource'
 export interface AuditKeys {
   getAuditKey(access: KeyAccess, tenantId: TenantId, subjectUserId: UserId | null): Promise<DataKey>
   getIndexKey(access: KeyAccess, tenantId: TenantId, purpose: AuditIndex): Promise<KeyObject>
+  hasSubjectKey(subject: SubjectRef): Promise<boolean>
 }
 
 export interface RecordDeps {
@@ -69,25 +71,53 @@ export async function recordAuditItems(
   ])
   const at = deps.clock.now()
   const salts = Buffer.from(deps.random.bytes(AUDIT_SALT_BYTES * items.length))
-  const bodyKeys = new Map<UserId | null, DataKey>()
+  const bodyKeys = new Map<UserId | null, BodyKey>()
   const rows: AuditRow[] = []
   for (const [index, item] of items.entries()) {
     assert(item.ctx.tenantId === tenantId, 'An act is recorded in its own tenant')
     const subjectUserId = item.record.subjectUserId ?? null
-    const bodyKey = bodyKeys.get(subjectUserId) ?? (await deps.keys.getAuditKey(tx, tenantId, subjectUserId))
+    const bodyKey = bodyKeys.get(subjectUserId) ?? (await getBodyKey(deps, tx, tenantId, subjectUserId))
     bodyKeys.set(subjectUserId, bodyKey)
     const event = buildAuditEvent(deps.ids.at(at), at, item)
     const salt = salts.subarray(index * AUDIT_SALT_BYTES, (index + 1) * AUDIT_SALT_BYTES)
     rows.push({
-      ...sealEvent(deps, tenantId, bodyKey, salt, event),
+      ...sealEvent(deps, tenantId, bodyKey.dataKey, salt, event),
       at,
-      subjectUserId,
+      subjectUserId: bodyKey.ofSubject,
       actorIndex: event.actor.userId === null ? null : indexOf(actorKey, event.actor.userId),
       subjectIndex: subjectUserId === null ? null : indexOf(subjectKey, subjectUserId),
       resourceIndex: event.resource === null ? null : indexOf(resourceKey, event.resource.id),
     })
   }
   insertAuditRows(tx, tenantId, rows)
+}
+
+interface BodyKey {
+  readonly dataKey: DataKey
+  /** Whose key it takes to open the body; null: the tenant's alone. */
+  readonly ofSubject: UserId | null
+}
+
+/**
+ * What is done about a patient whose key was destroyed is sealed under the tenant's: acts go on after an erasure, are found by
+ * the patient's id, and can be read. What was recorded before needs the destroyed key, as before. The same goes for whoever
+ * never had a key: a search may be for anybody.
+ *
+ * @throws keys/unreadable 410, when a key that is not the patient's own is disabled or destroyed
+ */
+async function getBodyKey(
+  deps: RecordDeps,
+  tx: Tx,
+  tenantId: TenantId,
+  subjectUserId: UserId | null,
+): Promise<BodyKey> {
+  try {
+    return { dataKey: await deps.keys.getAuditKey(tx, tenantId, subjectUserId), ofSubject: subjectUserId }
+  } catch (error) {
+    const mayBeErased = error instanceof Problem && error.code === 'keys/unreadable' && subjectUserId !== null
+    if (!mayBeErased || (await deps.keys.hasSubjectKey({ tenantId, subjectUserId }))) throw error
+    return { dataKey: await deps.keys.getAuditKey(tx, tenantId, null), ofSubject: null }
+  }
 }
 
 /** The salt lies within the sealed body: erasing the body, or its key, leaves a commitment that nobody can try values on. */

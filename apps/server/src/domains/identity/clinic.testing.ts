@@ -34,6 +34,7 @@ import {
   getAuditKey,
   getDirectoryKey,
   getIndexKey,
+  hasSubjectKey,
   type KeysDeps,
 } from '../keys/index.ts'
 import { createAccessTokens } from './access-tokens.ts'
@@ -83,6 +84,7 @@ export async function openClinic(kind: DatabaseKind) {
       getIndexKey(keysDeps, access, tenantId, purpose),
     getAuditKey: (access: Tail<typeof getAuditKey>[0], tenantId: TenantId, subjectUserId: UserId | null) =>
       getAuditKey(keysDeps, access, { tenantId, subjectUserId }),
+    hasSubjectKey: (...[subject]: Tail<typeof hasSubjectKey>) => hasSubjectKey(keysDeps, subject),
     createSubjectKey: (...[subject]: Tail<typeof createSubjectKey>) => createSubjectKey(keysDeps, subject),
     createTenantKeys: (tx: Tx, tenantId: TenantId) => createTenantKeys(keysDeps, tx, tenantId),
   }

@@ -12,6 +12,14 @@ export async function createSubjectKey(deps: KeysDeps, { tenantId, subjectUserId
   if ((await deps.keyring.createSubjectKey(tenantId, subjectUserId)) === undefined) throw problem('keys/unreadable')
 }
 
+/** Whether a patient's key is there: false once it was destroyed, and for whoever never had one. Asks the keyring itself. */
+export async function hasSubjectKey(
+  deps: Pick<KeysDeps, 'keyring'>,
+  { tenantId, subjectUserId }: SubjectRef,
+): Promise<boolean> {
+  return (await deps.keyring.findSubjectKey(tenantId, subjectUserId)) !== undefined
+}
+
 /**
  * Makes all that is about a patient unreadable for ever: conversations, names, bodies of audit events, in every backup of the
  * database too. In this process at once; in others as soon as `forgetTenantKeys` is called there, at the latest when
