@@ -16,6 +16,7 @@ export function listChecks(): readonly Check[] {
   return [
     script('types', TSC, '-p', '.'),
     ...workspaceTypes(),
+    script('unused code', 'node_modules/knip/bin/knip.js', '--no-progress', '--no-config-hints'),
     script('lint', 'node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings', '--format=unix'),
     script('format', 'node_modules/oxfmt/bin/oxfmt', '--check', '.'),
     ...ours('tidy', 'tools/tidy.ts'),
@@ -26,10 +27,7 @@ export function listChecks(): readonly Check[] {
 
 /** What `npm run verify` adds. */
 export function listSlowChecks(): readonly Check[] {
-  return [
-    script('unused code', 'node_modules/knip/bin/knip.js', '--no-progress'),
-    ...ours('code in documents', 'tools/docs.ts'),
-  ]
+  return [...ours('code in documents', 'tools/docs.ts')]
 }
 
 /** What runs in a browser, or drives one, has a tsconfig of its own, with the DOM in it. */

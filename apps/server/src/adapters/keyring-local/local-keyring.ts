@@ -37,7 +37,6 @@ import {
   syncFolder,
 } from './keyring-folder.ts'
 
-export { KeyringRefused } from './keyring-folder.ts'
 
 export interface LocalKeyringOptions {
   readonly folder: string
