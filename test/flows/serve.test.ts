@@ -101,6 +101,19 @@ describe('sotto serve --demo', () => {
     expect(await server.stop('SIGTERM')).toBe(0)
   })
 
+  test('drains at one Ctrl-C that reaches it twice, as it does under npm with bash', async () => {
+    server = await startServerProcess(folder.env)
+    const alice = await signInAs('alice.nurse')
+    const draining = Promise.withResolvers<void>()
+    const watch = setInterval(() => server.output().includes('Draining') && draining.resolve(), 1)
+    const stopped = server.stop('SIGINT')
+    await draining.promise
+    clearInterval(watch)
+    expect(await Promise.all([server.stop('SIGINT'), stopped])).toEqual([0, 0])
+    expect(server.output()).toContain('Stopped.')
+    await alice.close()
+  })
+
   test('opens nothing with a keyring of another deployment', async () => {
     await using other = await makeDataFolder()
     await openKeyring(loadConfig(other.env), { mayCreate: true })

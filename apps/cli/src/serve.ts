@@ -3,17 +3,23 @@ import { loadConfig, startServer, type Config, type RunningServer } from '@sotto
 import { seedDemo } from './demo/seed-demo.ts'
 import { renderSignIns } from './demo/render-sign-ins.ts'
 import { refuseDemoInProduction } from './demo/refuse-demo-in-production.ts'
+import { stopOnSignals } from './stop-on-signals.ts'
 
 const pageDir = fileURLToPath(new URL('../../chat/dist', import.meta.url))
 
-/** Runs the server. The first signal drains and stops with exit code 0; a second one stops at once, with 1. */
+/** Runs the server. The first signal drains and stops with exit code 0; a later one stops at once, with 1. */
 export async function serve(options: { readonly demo?: boolean }): Promise<void> {
   const isDemo = options.demo ?? false
   const config = loadConfig(undefined, isDemo ? { SOTTO_LOG_LEVEL: 'warn' } : {})
   if (isDemo) refuseDemoInProduction(config)
   say('Starting Sotto …')
   const server = await startServer({ config, mayCreateKeyring: isDemo, pageDir, onFatal: die })
-  const stopping = stopOnSignals(server)
+  const stopping = stopOnSignals({
+    source: process,
+    nowMs: () => performance.now(),
+    drain: () => drain(server),
+    stopAtOnce: () => process.exit(1),
+  })
   say(`\nSotto is running at ${server.url}\nAPI page           ${server.url}/reference`)
   if (isDemo) await showDemo(config, server, stopping)
   say('\nCtrl-C drains and stops.')
@@ -40,24 +46,15 @@ function die(error: Error): never {
   process.exit(1)
 }
 
-/** @returns aborted from the first signal on */
-function stopOnSignals(server: RunningServer): AbortSignal {
-  const stopping = new AbortController()
-  const stop = () => {
-    if (stopping.signal.aborted) process.exit(1)
-    stopping.abort()
-    say('\nDraining … (again to stop at once)')
-    server[Symbol.asyncDispose]().then(
-      () => say('Stopped.'),
-      (error: unknown) => {
-        process.stderr.write(`sotto: ${error instanceof Error ? error.name : 'an error'} while stopping\n`)
-        process.exitCode = 1
-      },
-    )
-  }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
-  return stopping.signal
+function drain(server: RunningServer): void {
+  say('\nDraining … (again to stop at once)')
+  server[Symbol.asyncDispose]().then(
+    () => say('Stopped.'),
+    (error: unknown) => {
+      process.stderr.write(`sotto: ${error instanceof Error ? error.name : 'an error'} while stopping\n`)
+      process.exitCode = 1
+    },
+  )
 }
 
 function say(text: string): void {
