@@ -13,6 +13,11 @@ describe('two people chat', () => {
   test('and see what is sent, delivered and read, who types and who is there', async () => {
     const alice = await stage.open('alice')
     const bob = await stage.open('bob', phone)
+    const askedForMembers: string[] = []
+    for (const page of [alice, bob])
+      page.on('request', (request) => {
+        if (request.url().includes('/members')) askedForMembers.push(request.url())
+      })
     await startConversation(alice, ['Bob the patient'])
     await bob.getByRole('link', { name: /Alice the nurse/ }).waitFor()
 
@@ -32,6 +37,9 @@ describe('two people chat', () => {
     expect(await texts(alice)).toEqual(await texts(bob))
 
     await alice.locator('.conversation-header', { hasText: 'here now' }).waitFor()
+    // Each is named to the other by the conversation itself.
+    await bob.getByText(/Alice the nurse.* started the conversation/).waitFor()
+    expect(askedForMembers).toEqual([])
     await bob.context().close()
     await alice.locator('.conversation-header', { hasText: 'not here now' }).waitFor()
     await alice.context().close()

@@ -42,6 +42,7 @@ export type {
   Capability,
   Conversation as ConversationSummary,
   ConversationId,
+  Counterpart,
   Cursor,
   Device,
   DeviceId,

@@ -139,6 +139,7 @@ export function createPeer(): Peer {
       closed: false,
       createdAt: epoch,
       memberCount: room.members.size,
+      counterpart: null,
       lastSeq: room.log.length,
       firstVisibleSeq: 1,
       lastEntryAt: room.log.at(-1)?.at ?? null,

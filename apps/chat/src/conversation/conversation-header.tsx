@@ -23,7 +23,7 @@ export function ConversationHeader({ summary, isPeopleOpen }: ConversationHeader
   const members = useMembers(summary)
   const name = conversationName(language, summary, members, session.userId)
   const { conversationId } = summary
-  const partner = summary.kind === 'direct' ? members?.find(({ userId }) => userId !== session.userId) : undefined
+  const partner = summary.counterpart
 
   // Who closes the panel is back where she opened it.
   useEffect(() => {
@@ -39,14 +39,14 @@ export function ConversationHeader({ summary, isPeopleOpen }: ConversationHeader
       </a>
       <span className="row-avatar">
         <Avatar id={partner?.userId ?? conversationId} name={name} />
-        {partner === undefined ? null : <PresenceDot userId={partner.userId} />}
+        {partner === null ? null : <PresenceDot userId={partner.userId} />}
       </span>
       <div className="conversation-title">
         <h1 id="conversation-name" tabIndex={-1} className="clip">
           <bdi>{name}</bdi>
         </h1>
         <p className="hint clip">
-          {partner === undefined ? (
+          {partner === null ? (
             t('conversation.people', { count: summary.memberCount })
           ) : (
             <PartnerLine userId={partner.userId} role={t(`role.${partner.role}`)} />

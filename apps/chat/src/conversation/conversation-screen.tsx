@@ -24,10 +24,13 @@ export function ConversationScreen({ conversationId, people: isPeopleOpen }: Con
   const { status, summary, members } = snapshot
   const isKnown = summary !== null && status === 'ready'
 
+  // Whom a direct conversation is with stands in its summary.
+  const wantsMembers = isKnown && (summary.kind === 'group' || isPeopleOpen)
+
   useEffect(() => {
     // The names; whoever fails to load them sees ids of nobody, and they are asked for again on the next change.
-    if (isKnown) void conversation.members().catch(() => {})
-  }, [conversation, isKnown])
+    if (wantsMembers) void conversation.members().catch(() => {})
+  }, [conversation, wantsMembers])
   useEffect(() => {
     if (members !== null) people.learn(conversationId, members)
   }, [people, conversationId, members])

@@ -64,14 +64,9 @@ function useFocusBack(openId: string | null): void {
 
 /** Presence is watched of the persons behind direct conversations, for the dots in the list. */
 function useWatchPartners(): void {
-  const { sotto, session, people } = useSession()
+  const { sotto } = useSession()
   const { items } = useLive(sotto.conversations)
-  const { members } = useLive(people)
-  const partners = items
-    .filter(({ summary }) => summary.kind === 'direct')
-    .flatMap(({ conversationId }) => members.get(conversationId) ?? [])
-    .map(({ userId }) => userId)
-    .filter((userId) => userId !== session.userId)
+  const partners = items.flatMap(({ summary: { counterpart } }) => (counterpart === null ? [] : [counterpart.userId]))
   const key = [...new Set(partners)].toSorted().join(' ')
   const userIds = useMemo(() => (key === '' ? [] : key.split(' ')), [key])
   useEffect(() => sotto.presence.watch(userIds), [sotto, userIds])

@@ -23,7 +23,7 @@ export const ConversationRow = memo(function ConversationRow({ item, isOpen }: C
   const { summary, unread } = item
   const members = useMembers(summary)
   const name = conversationName(language, summary, members, session.userId)
-  const partner = summary.kind === 'direct' ? members?.find(({ userId }) => userId !== session.userId) : undefined
+  const partner = summary.counterpart
   return (
     <li>
       <a
@@ -34,7 +34,7 @@ export const ConversationRow = memo(function ConversationRow({ item, isOpen }: C
       >
         <span className="row-avatar">
           <Avatar id={partner?.userId ?? item.conversationId} name={name} />
-          {partner === undefined ? null : <PresenceDot userId={partner.userId} />}
+          {partner === null ? null : <PresenceDot userId={partner.userId} />}
         </span>
         <bdi className="row-name clip">{name}</bdi>
         {summary.lastEntryAt === null ? null : (

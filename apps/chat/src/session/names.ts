@@ -8,31 +8,32 @@ import { useConnection } from './use-connection.ts'
 
 const NAMES_SHOWN = 3
 
-/** The title, or else the others' names; they are asked for when they are not known yet. */
+/** The title, or else the others' names; those of a group are asked for when they are not known yet. */
 export function useConversationName(summary: ConversationSummary): string {
   const language = useLanguage()
   const { session } = useSession()
   return conversationName(language, summary, useMembers(summary), session.userId)
 }
 
-/** Who is in a conversation, without keeping its log: undefined until it is known. */
+/** Who is in a group, without keeping its log: undefined until it is known. Whom a direct one is with stands in its summary. */
 export function useMembers(summary: ConversationSummary): readonly Member[] | undefined {
   const { people } = useSession()
-  const { conversationId, memberCount } = summary
+  const { conversationId, kind, memberCount } = summary
   const isOnline = useConnection().status === 'online'
   useEffect(() => {
-    if (isOnline) people.wantMembers(conversationId, memberCount)
-  }, [people, conversationId, memberCount, isOnline])
+    if (isOnline && kind === 'group') people.wantMembers(conversationId, memberCount)
+  }, [people, conversationId, kind, memberCount, isOnline])
   return useLive(people).members.get(conversationId)
 }
 
 export function conversationName(
   { t, formatList }: Pick<Translator, 't' | 'formatList'>,
-  { title }: Pick<ConversationSummary, 'title'>,
+  { title, counterpart }: Pick<ConversationSummary, 'title' | 'counterpart'>,
   members: readonly Member[] | undefined,
   me: string,
 ): string {
   if (title !== null) return title
+  if (counterpart !== null) return counterpart.displayName
   if (members === undefined) return t('conversation.unnamed')
   const others = members.filter(({ userId }) => userId !== me).map(({ displayName }) => displayName)
   if (others.length === 0) return t('conversation.onlyYou')

@@ -45,6 +45,22 @@ export function createPeople(sotto: Sotto, me: User): People {
     cell.set({ byId: know(members), members: new Map(known).set(conversationId, members) })
   }
 
+  /** Whom direct conversations are with is told with them, by the name that they have now. */
+  function learnCounterparts(): void {
+    const { byId } = cell.getSnapshot()
+    const { items } = sotto.conversations.getSnapshot()
+    // Newest first: what an older summary calls somebody gives way.
+    const told = new Map(
+      items
+        .toReversed()
+        .flatMap(({ summary: { counterpart } }) => (counterpart === null ? [] : [[counterpart.userId, counterpart]])),
+    )
+    const news = [...told.values()].filter(({ userId, displayName }) => byId.get(userId)?.displayName !== displayName)
+    if (news.length > 0) cell.set({ ...cell.getSnapshot(), byId: know(news) })
+  }
+  sotto.conversations.subscribe(learnCounterparts)
+  learnCounterparts()
+
   /** Asks once; what failed is asked again by the next one who wants it. */
   function ask(key: string, version: number, task: () => Promise<void>): void {
     if (asked.get(key) === version) return

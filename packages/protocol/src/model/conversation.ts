@@ -60,6 +60,11 @@ export const historyPolicySchema = z
 /** In `managed` mode the server encrypts at rest; `e2ee` (MLS on the devices) is chosen at creation and never changes. */
 export const conversationModeSchema = z.enum(['managed'])
 
+export const counterpartSchema = z
+  .object({ userId: userIdSchema, displayName: z.string(), role: roleSchema })
+  .meta({ id: 'Counterpart' })
+export type Counterpart = z.infer<typeof counterpartSchema>
+
 export const conversationSchema = z
   .object({
     conversationId: conversationIdSchema,
@@ -71,6 +76,10 @@ export const conversationSchema = z
     closed: z.boolean(),
     createdAt: instantSchema,
     memberCount: z.int().min(0),
+    counterpart: counterpartSchema.nullable().meta({
+      description:
+        'Of a direct conversation the one whom the caller talks to, named as now, also when gone or deactivated; of a group null',
+    }),
     lastSeq: seqOrZeroSchema,
     firstVisibleSeq: seqOrZeroSchema.meta({ description: 'The oldest position the caller may read' }),
     lastEntryAt: instantSchema.nullable(),

@@ -61,6 +61,8 @@ export interface SummaryRow {
   readonly last_countable: number
   readonly last_entry_at: Instant | null
   readonly conversation_created_at: Instant
+  /** The other one of a direct conversation, who may have left. */
+  readonly counterpart_user_id: UserId | null
   readonly member_role: MemberRole
   readonly first_visible_seq: number
   readonly delivered_seq: number
@@ -86,6 +88,10 @@ const summary = `select c.conversation_id, c.kind, c.mode, c.title_encrypted, c.
      c.last_seq, c.last_countable, c.last_entry_at, c.created_at as conversation_created_at,
      m.member_role, m.first_visible_seq, m.delivered_seq, m.read_seq, m.read_countable, m.sent_countable, m.read_sent_countable,
      greatest(c.change, m.change) as stamp, m.left_seq,
+     case when c.kind = 'direct' then (
+       select o.user_id from member o
+       where o.tenant_id = m.tenant_id and o.conversation_id = m.conversation_id and o.user_id <> m.user_id limit 1
+     ) end as counterpart_user_id,
      e.seq, e.countable, e.entry_id, e.kind as entry_kind, e.sender_user_id, e.sender_device_id, e.created_at, e.client_sent_at,
      e.header, e.body_ciphertext
    from member m

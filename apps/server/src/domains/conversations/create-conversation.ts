@@ -9,7 +9,7 @@ import type { OpenLog } from './append.ts'
 import { conversationChanged, membershipChanged } from './conversations.topics.ts'
 import type { ConversationDeps } from './conversations.deps.ts'
 import { findCreationHash, insertConversation } from './conversation-store.ts'
-import { titleContext } from './render-conversation.ts'
+import { subjectsOf, titleContext } from './render-conversation.ts'
 import { readConversation } from './get-conversation.ts'
 import { insertMembers, updateMemberCount } from './member-store.ts'
 
@@ -55,12 +55,16 @@ function createOrRepeat(deps: ConversationDeps, ctx: Ctx, input: Input, others: 
     if (isNew) await create(deps, tx, ctx, grant, log, input, others)
     else await assertRepeat(deps, tx, ctx, grant, input)
     const conversation = await readConversation(deps, tx, ctx, input.conversationId)
-    await deps.recordAudit(tx, ctx, {
-      action: 'conversation.create',
+    const act = {
+      action: 'conversation.create' as const,
       resource: { type: 'conversation', id: input.conversationId },
-      subjectUserId: input.subjectUserId,
       details: { kind: input.kind, members: [ctx.userId, ...others], ...(isNew ? {} : { repeat: true }) },
-    })
+    }
+    await deps.recordAudit(
+      tx,
+      ctx,
+      subjectsOf(conversation).map((subjectUserId) => ({ ...act, subjectUserId })),
+    )
     return { conversation, isNew }
   })
 }

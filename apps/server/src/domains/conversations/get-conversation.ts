@@ -4,13 +4,13 @@ import type { Tx } from '../../platform/db/tx.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import type { ConversationDeps } from './conversations.deps.ts'
 import { findSummary } from './conversation-store.ts'
-import { renderConversation } from './render-conversation.ts'
+import { renderConversations, subjectsOf } from './render-conversation.ts'
 
 /**
  * One conversation with the caller's cursor, unread number and capabilities.
  *
  * @throws access/not-found 404
- * @effects audit `conversation.get`
+ * @effects audit `conversation.get`, one for each patient whom it tells about, or one
  */
 export async function getConversation(
   deps: ConversationDeps,
@@ -19,11 +19,13 @@ export async function getConversation(
 ): Promise<Conversation> {
   return deps.db.withTx(scopeOf(ctx), async (tx) => {
     const conversation = await readConversation(deps, tx, ctx, input.conversationId)
-    await deps.recordAudit(tx, ctx, {
-      action: 'conversation.get',
-      resource: { type: 'conversation', id: input.conversationId },
-      subjectUserId: conversation.subjectUserId,
-    })
+    const resource = { type: 'conversation', id: input.conversationId }
+    const records = subjectsOf(conversation).map((subjectUserId) => ({
+      action: 'conversation.get' as const,
+      resource,
+      subjectUserId,
+    }))
+    await deps.recordAudit(tx, ctx, records)
     return conversation
   })
 }
@@ -40,5 +42,6 @@ export async function readConversation(
     findSummary(tx, ctx.tenantId, ctx.userId, conversationId),
   ])
   if (row === undefined) throw problem('access/not-found')
-  return renderConversation(deps, tx, ctx, session, row)
+  const [conversation] = await renderConversations(deps, tx, ctx, session, [row])
+  return conversation!
 }

@@ -1,9 +1,10 @@
-import type { Conversation, ConversationId, MovedCursor, TenantId } from '@sotto/protocol'
+import type { Conversation, ConversationId, MovedCursor, TenantId, UserId } from '@sotto/protocol'
 import type { Ctx } from '../../platform/context/context.ts'
 import { sealedEpoch } from '../../platform/crypto/seal.ts'
 import type { Tx } from '../../platform/db/tx.ts'
 import { toRfc3339 } from '../../platform/time/clock.ts'
 import { listCapabilities, type SessionFacts } from '../access/index.ts'
+import type { ConversationDeps, RosterName } from './conversations.deps.ts'
 import type { SummaryRow } from './conversation-store.ts'
 import { countUnread, type StoredEntry } from './conversation.model.ts'
 import { findReadableKey, renderEntry, type BodyDeps } from './render-entry.ts'
@@ -12,13 +13,43 @@ export function titleContext(tenantId: TenantId, conversationId: ConversationId)
   return ['conversation-title', tenantId, conversationId, '1']
 }
 
-/** Renders a conversation as its member sees it. */
-export async function renderConversation(
+type RenderDeps = BodyDeps & Pick<ConversationDeps, 'findUserNames'>
+type Names = ReadonlyMap<UserId, RosterName>
+
+/** Renders conversations as their member sees them. The names in all of them are read in one statement. */
+export async function renderConversations(
+  deps: RenderDeps,
+  tx: Tx,
+  ctx: Ctx,
+  session: SessionFacts,
+  rows: readonly SummaryRow[],
+): Promise<Conversation[]> {
+  const userIds = new Set(rows.flatMap(({ counterpart_user_id: userId }) => (userId === null ? [] : [userId])))
+  const names: Names = userIds.size === 0 ? new Map() : await deps.findUserNames(tx, ctx.tenantId, [...userIds])
+  const conversations = []
+  for (const row of rows) conversations.push(await renderConversation(deps, tx, ctx, session, row, names))
+  return conversations
+}
+
+/**
+ * Whom the reading of a summary is recorded with: the patient it is about, and the patient whose name it shows, so that
+ * either can learn later who saw it (45 CFR 164.528).
+ */
+export function subjectsOf({
+  subjectUserId,
+  counterpart,
+}: Pick<Conversation, 'subjectUserId' | 'counterpart'>): readonly (UserId | null)[] {
+  if (counterpart?.role !== 'patient' || counterpart.userId === subjectUserId) return [subjectUserId]
+  return subjectUserId === null ? [counterpart.userId] : [subjectUserId, counterpart.userId]
+}
+
+async function renderConversation(
   deps: BodyDeps,
   tx: Tx,
   ctx: Ctx,
   session: SessionFacts,
   row: SummaryRow,
+  names: Names,
 ): Promise<Conversation> {
   return {
     conversationId: row.conversation_id,
@@ -30,6 +61,7 @@ export async function renderConversation(
     closed: row.closed,
     createdAt: toRfc3339(row.conversation_created_at),
     memberCount: row.member_count,
+    counterpart: renderCounterpart(row, names),
     lastSeq: row.last_seq,
     firstVisibleSeq: row.first_visible_seq,
     lastEntryAt: row.last_entry_at === null ? null : toRfc3339(row.last_entry_at),
@@ -38,6 +70,12 @@ export async function renderConversation(
     can: [...listCapabilities(session, membershipOf(row))],
     notForEmergencies: session.role === 'patient',
   }
+}
+
+function renderCounterpart({ counterpart_user_id: userId }: SummaryRow, names: Names): Conversation['counterpart'] {
+  const name = userId === null ? undefined : names.get(userId)
+  if (userId === null || name === undefined) return null
+  return { userId, displayName: name.displayName.reveal(), role: name.role }
 }
 
 async function openTitle(deps: BodyDeps, tx: Tx, tenantId: TenantId, row: SummaryRow): Promise<string | null> {

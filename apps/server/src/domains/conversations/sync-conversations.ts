@@ -26,7 +26,7 @@ const FIRST: readonly [number, string] = [0, '00000000-0000-0000-0000-0000000000
  * again, so something may be told twice and nothing is ever missed.
  *
  * @throws conversations/sync-expired 410: the token is from another deployment, or from a database that went back in time
- * @effects audit `conversation.sync`, one for each conversation shown, or one when nothing changed
+ * @effects audit `conversation.sync`, one for each conversation shown and patient, or one when nothing changed
  */
 export async function syncConversations(
   deps: ConversationDeps,
@@ -59,7 +59,7 @@ async function renderPage(
 ): Promise<Sync> {
   const present = page.filter((row) => row.left_seq === null)
   const changed = await renderAll(deps, tx, ctx, present)
-  await deps.recordAudit(tx, ctx, recordsOf('conversation.sync', present))
+  await deps.recordAudit(tx, ctx, recordsOf('conversation.sync', changed))
   const removed = page.filter((row) => row.left_seq !== null).map((row) => row.conversation_id)
   return {
     changed,

@@ -7,7 +7,7 @@ import type { LogEnd } from './conversation.model.ts'
 import type { ConversationDeps } from './conversations.deps.ts'
 import { conversationChanged } from './conversations.topics.ts'
 import { updateConversationRow } from './conversation-store.ts'
-import { titleContext } from './render-conversation.ts'
+import { subjectsOf, titleContext } from './render-conversation.ts'
 import { readConversation } from './get-conversation.ts'
 
 type Input = InputOf<Operations['updateConversation']>
@@ -21,25 +21,25 @@ type Input = InputOf<Operations['updateConversation']>
  */
 export async function updateConversation(deps: ConversationDeps, ctx: Ctx, input: Input): Promise<Conversation> {
   const conversation = await deps.appender.change(ctx, input.conversationId, async (tx, log) => {
-    const { grant, membership } = await deps.access.authorizeConversation(
-      tx,
-      ctx,
-      'conversation.update',
-      input.conversationId,
-    )
+    const { grant } = await deps.access.authorizeConversation(tx, ctx, 'conversation.update', input.conversationId)
     if (log.end === undefined) throw problem('access/not-found')
     await updateConversationRow(tx, ctx.tenantId, grant, {
       titleEncrypted: await sealTitle(deps, tx, ctx, log.end, input.title),
       closed: input.closed,
     })
     const changes = await announce(deps, log, log.end, input)
-    await deps.recordAudit(tx, ctx, {
-      action: 'conversation.update',
+    const conversation = await readConversation(deps, tx, ctx, input.conversationId)
+    const act = {
+      action: 'conversation.update' as const,
       resource: { type: 'conversation', id: input.conversationId },
-      subjectUserId: membership.subjectUserId,
       details: { changes },
-    })
-    return readConversation(deps, tx, ctx, input.conversationId)
+    }
+    await deps.recordAudit(
+      tx,
+      ctx,
+      subjectsOf(conversation).map((subjectUserId) => ({ ...act, subjectUserId })),
+    )
+    return conversation
   })
   deps.bus.publish(conversationChanged, { tenantId: ctx.tenantId, conversationId: input.conversationId })
   return conversation
