@@ -36,7 +36,7 @@ function renderOperations(): string {
 
 Generated from \`packages/protocol\`. For programs: [openapi.json](openapi.json) and [asyncapi.json](asyncapi.json); a running
 server answers both, and this page, at \`/v1/openapi.json\`, \`/v1/asyncapi.json\` and \`/reference\`. What every operation may answer besides
-what is listed: ${['platform/invalid-input', 'platform/rate-limited', 'platform/unavailable', 'platform/internal'].map(linkToProblem).join(', ')}, and signed in
+what is listed: ${['platform/invalid-input', 'platform/rate-limited', 'platform/unavailable', 'platform/internal', 'keys/tampered'].map(linkToProblem).join(', ')}, and signed in
 ${['identity/unauthenticated', 'identity/token-expired', 'identity/session-ended'].map(linkToProblem).join(', ')}.
 
 "Counts as activity" says whether the act keeps a session from its idle limit.

@@ -14,6 +14,7 @@ const commonProblems: readonly ProblemCode[] = [
   'platform/internal',
   'identity/session-ended',
   'keys/unreadable',
+  'keys/tampered',
 ]
 
 /** Every code that a command may answer: its own, and those of the way in. */

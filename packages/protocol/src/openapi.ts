@@ -16,6 +16,7 @@ const commonProblems: readonly ProblemCode[] = [
   'platform/unavailable',
   'platform/draining',
   'platform/internal',
+  'keys/tampered',
 ]
 const bodyProblems: readonly ProblemCode[] = ['platform/unsupported-media-type']
 const sessionProblems: readonly ProblemCode[] = [

@@ -90,6 +90,7 @@ export const problemTable = {
   'messages/too-large': 'never',
   'messages/entry-conflict': 'never',
   'keys/unreadable': 'never',
+  'keys/tampered': 'never',
   'socket/unknown-command': 'never',
 } as const
 

@@ -218,6 +218,14 @@ export const problemCatalogue = {
     retry: 'never',
     advice: 'Its key was destroyed or disabled; the compliance officer of the tenant knows why.',
   },
+  'keys/tampered': {
+    status: 500,
+    title: 'What is stored was changed outside of Sotto',
+    retry: 'never',
+    advice:
+      'Tell the operator, and quote `instance`: the log names what does not open, as `keys.tampered`. It is shown to nobody.',
+    tellsAdvice: true,
+  },
   'socket/unknown-command': {
     status: 400,
     title: 'There is no such socket command',

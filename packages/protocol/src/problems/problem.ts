@@ -9,6 +9,8 @@ export interface ProblemSpec {
   readonly retry: Retry
   /** One sentence for the reader of the reference: what to do next. */
   readonly advice: string
+  /** The advice goes along as the `detail` of the answer: it is for whoever meets it, not only for who reads the reference. */
+  readonly tellsAdvice?: true
 }
 
 /** RFC 9457 `application/problem+json`, with our stable `code`, retry advice and the places of invalid input. */

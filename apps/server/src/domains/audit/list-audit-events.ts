@@ -1,5 +1,6 @@
 import type { AuditAction, AuditEvent, AuditOutcome, InputOf, Operations, ReplyOf, TenantId } from '@sotto/protocol'
 import { anonymous, scopeOf, type Ctx, type Origin } from '../../platform/context/context.ts'
+import { SealBroken } from '../../platform/crypto/envelope.ts'
 import type { Sealer } from '../../platform/crypto/seal.ts'
 import { keyedHash } from '../../platform/crypto/primitives.ts'
 import type { Db, Tx } from '../../platform/db/tx.ts'
@@ -120,7 +121,7 @@ function filterDetails(input: Input): Record<string, string> {
 
 /**
  * An event whose body was erased, or whose key was destroyed, still stands: with its class, its outcome and its instant.
- * One that is not what was recorded says so in its place, and hides none of the others: whoever tampered with one row must
+ * One that is not what was recorded, or whose key is not, says so in its place, and hides none of the others: whoever tampered with one row must
  * not take the search from the compliance officer.
  */
 export async function readAuditEvent(
@@ -135,7 +136,7 @@ export async function readAuditEvent(
     return openAuditEvent(deps.sealer, ctx.tenantId, key, row)
   } catch (error) {
     if (error instanceof Problem && error.code === 'keys/unreadable') return rowOnly(row, { erased: true })
-    if (error instanceof AuditEventBroken) return rowOnly(row, { broken: true })
+    if (error instanceof AuditEventBroken || error instanceof SealBroken) return rowOnly(row, { broken: true })
     throw error
   }
 }

@@ -169,12 +169,12 @@ describe.each(databaseKinds)('on %s: what was moved or changed behind the server
         [from, seq],
       )
       await put(rows[0]!['body_ciphertext'])
-      expect(await read()).toMatchObject({ status: 500, body: { code: 'platform/internal' } })
+      expect(await read()).toMatchObject({ status: 500, body: { code: 'keys/tampered' } })
     }
     const flipped = Buffer.from(original[0]!['body_ciphertext'] as Uint8Array)
     flipped[flipped.length - 1]! ^= 1
     await put(flipped)
-    expect((await read()).status).toBe(500)
+    expect(await read()).toMatchObject({ status: 500, body: { code: 'keys/tampered' } })
     await put(original[0]!['body_ciphertext'])
     expect((await read()).status).toBe(200)
 
@@ -183,7 +183,8 @@ describe.each(databaseKinds)('on %s: what was moved or changed behind the server
        where conversation_id = $1`,
       [conversationId, two.conversationId],
     )
-    expect((await ward.call(bob, 'getConversation', { conversationId })).status).toBe(500)
+    const moved = await ward.call(bob, 'getConversation', { conversationId })
+    expect(moved).toMatchObject({ status: 500, body: { code: 'keys/tampered' } })
 
     // In the trail every event says for itself whether it is what was recorded, and the others are found all the same.
     const events = await ward.trail(clinics[0], { resourceId: two.conversationId, action: 'message.send' })

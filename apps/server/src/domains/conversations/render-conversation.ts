@@ -4,6 +4,7 @@ import { sealedEpoch } from '../../platform/crypto/seal.ts'
 import type { Tx } from '../../platform/db/tx.ts'
 import { toRfc3339 } from '../../platform/time/clock.ts'
 import { listCapabilities, type SessionFacts } from '../access/index.ts'
+import { noticeTampering } from '../keys/index.ts'
 import type { ConversationDeps, RosterName } from './conversations.deps.ts'
 import type { SummaryRow } from './conversation-store.ts'
 import { countUnread, type StoredEntry } from './conversation.model.ts'
@@ -79,11 +80,12 @@ function renderCounterpart({ counterpart_user_id: userId }: SummaryRow, names: N
 }
 
 async function openTitle(deps: BodyDeps, tx: Tx, tenantId: TenantId, row: SummaryRow): Promise<string | null> {
-  if (row.title_encrypted === null) return null
-  const epoch = sealedEpoch(row.title_encrypted)
-  const key = await findReadableKey(deps, tx, tenantId, row.conversation_id, epoch)
-  if (key === undefined) return null
-  return deps.sealer.open(key, titleContext(tenantId, row.conversation_id), row.title_encrypted).toString('utf8')
+  const { conversation_id: id, title_encrypted: sealed } = row
+  if (sealed === null) return null
+  return noticeTampering({ kind: 'title', id }, async () => {
+    const key = await findReadableKey(deps, tx, tenantId, id, sealedEpoch(sealed))
+    return key === undefined ? null : deps.sealer.open(key, titleContext(tenantId, id), sealed).toString('utf8')
+  })
 }
 
 function renderCursor(ctx: Ctx, row: SummaryRow): MovedCursor {

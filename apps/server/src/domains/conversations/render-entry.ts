@@ -3,7 +3,7 @@ import type { DataKey } from '../../platform/crypto/envelope.ts'
 import { sealedEpoch, type Sealer } from '../../platform/crypto/seal.ts'
 import { Problem } from '../../platform/problem/problem.ts'
 import { toRfc3339 } from '../../platform/time/clock.ts'
-import type { KeyAccess } from '../keys/index.ts'
+import { noticeTampering, type KeyAccess } from '../keys/index.ts'
 import type { StoredEntry } from './conversation.model.ts'
 
 /** What conversations need of the tenant's keys. */
@@ -44,7 +44,7 @@ export function sealBody(
  * Renders an entry for those who may read it. One that was erased, alone or with its key, keeps its place and says so: the
  * others of the log, and the other conversations of a list, are read as before.
  *
- * @throws SealBroken when the body is not the one that was sealed for this place
+ * @throws keys/tampered 500, when the body is not the one that was sealed for this place
  */
 export async function renderEntry(
   deps: BodyDeps,
@@ -52,10 +52,12 @@ export async function renderEntry(
   tenantId: TenantId,
   stored: StoredEntry,
 ): Promise<Entry> {
-  if (stored.bodyCiphertext === null) return toEntry(stored, ERASED)
-  const epoch = sealedEpoch(stored.bodyCiphertext)
-  const key = await findReadableKey(deps, access, tenantId, stored.conversationId, epoch)
-  return toEntry(stored, key === undefined ? ERASED : openBody(deps.sealer, key, tenantId, stored))
+  const { bodyCiphertext, conversationId, entryId } = stored
+  if (bodyCiphertext === null) return toEntry(stored, ERASED)
+  return noticeTampering({ kind: 'entry', id: entryId, conversationId }, async () => {
+    const key = await findReadableKey(deps, access, tenantId, conversationId, sealedEpoch(bodyCiphertext))
+    return toEntry(stored, key === undefined ? ERASED : openBody(deps.sealer, key, tenantId, stored))
+  })
 }
 
 const ERASED: Payload = { v: 1, type: 'erased' }

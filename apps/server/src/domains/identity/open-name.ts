@@ -3,8 +3,8 @@ import { keyedHash } from '../../platform/crypto/primitives.ts'
 import { sealedEpoch } from '../../platform/crypto/seal.ts'
 import type { Db } from '../../platform/db/tx.ts'
 import { Phi } from '../../platform/phi/phi.ts'
-import { Problem } from '../../platform/problem/problem.ts'
-import type { KeyAccess } from '../keys/index.ts'
+import { Problem, type SealedKind } from '../../platform/problem/problem.ts'
+import { noticeTampering, type KeyAccess } from '../keys/index.ts'
 import type { IdentityDeps } from './identity.deps.ts'
 import { normalizeLogin } from './user.model.ts'
 
@@ -34,17 +34,27 @@ export async function sealName(deps: NamesDeps, access: KeyAccess, of: NameOf, n
   return deps.sealer.seal(dataKey, contextOf(of), Buffer.from(name, 'utf8'))
 }
 
-/** @throws SealBroken when it is not the name that was sealed for this owner */
+/** @throws keys/tampered 500, when it is not the name that was sealed for this owner */
 export async function openName(deps: NamesDeps, access: KeyAccess, of: NameOf, sealed: Buffer): Promise<Phi<string>> {
   const { tenantId, subjectUserId } = of
   try {
-    const dataKey = await deps.keys.getDirectoryKey(access, { tenantId, subjectUserId, epoch: sealedEpoch(sealed) })
-    return new Phi(deps.sealer.open(dataKey, contextOf(of), sealed).toString('utf8'))
+    return await noticeTampering({ kind: sealedKinds[of.kind], id: of.id }, async () => {
+      const dataKey = await deps.keys.getDirectoryKey(access, { tenantId, subjectUserId, epoch: sealedEpoch(sealed) })
+      return new Phi(deps.sealer.open(dataKey, contextOf(of), sealed).toString('utf8'))
+    })
   } catch (error) {
     if (error instanceof Problem && error.code === 'keys/unreadable') return new Phi(ERASED_NAME)
     throw error
   }
 }
+
+const sealedKinds = {
+  user: 'user-name',
+  login: 'login-name',
+  device: 'device-name',
+  team: 'team-name',
+  tenant: 'tenant-name',
+} as const satisfies Record<NameOf['kind'], SealedKind>
 
 function contextOf(of: NameOf): readonly string[] {
   return ['name', of.tenantId, of.kind, of.id, '1']

@@ -1,5 +1,4 @@
-import assert from 'node:assert/strict'
-import type { DataKey } from '../../platform/crypto/envelope.ts'
+import { SealBroken, type DataKey } from '../../platform/crypto/envelope.ts'
 import { unwrapKey } from '../../platform/crypto/wrap.ts'
 import { conversationKeyId } from './create-conversation-key.ts'
 import type { KeyAccess } from './read-keys.ts'
@@ -16,7 +15,8 @@ import { checkReadable, getSubjectKey, getTenantKey } from './get-tenant-key.ts'
  * epoch it last saw, the append compares it with the row that it locks anyway, and where they differ it is sealed again
  * under the new one before anything is written. A reader takes the epoch from what is sealed (`sealedEpoch`).
  *
- * @throws keys/unreadable 410, when the key or its subject's key is disabled or destroyed
+ * @throws keys/unreadable 410, when the key or its subject's key is disabled or destroyed · SealBroken, when there is no such
+ *         epoch or the key does not unwrap: the database was changed
  */
 export async function getConversationDataKey(
   deps: KeysDeps,
@@ -29,7 +29,8 @@ export async function getConversationDataKey(
     const { row, freshUntilMs } = await readKeys(deps, access, (tx) =>
       findConversationKey(tx, tenantId, conversationId, epoch),
     )
-    assert(row !== undefined, 'A conversation has a data key for every epoch that its row has named')
+    // A conversation has a data key for every epoch that its row, or what is sealed, has named.
+    if (row === undefined) throw new SealBroken()
     const wrapped = checkReadable(row)
     const subjectUserId = row.subject_user_id
     const tenantKey = await getTenantKey(deps, access, tenantId, row.tenant_key_version)

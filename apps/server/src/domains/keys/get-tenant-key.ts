@@ -1,6 +1,7 @@
 /** From a row and the keys above it to a key that can be used. Shared by the operations of this room only. */
 
 import assert from 'node:assert/strict'
+import { SealBroken } from '../../platform/crypto/envelope.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import type { KeyAccess } from './read-keys.ts'
 import { readKeys } from './read-keys.ts'
@@ -21,7 +22,7 @@ export function tenantKeyId(tenantId: string, version: number): string {
   return `${tenantPrefix(tenantId)}wrapping/${version}`
 }
 
-/** @param version  primary when not given */
+/** @param version  primary when not given @throws SealBroken when there is none, or it does not unwrap */
 export async function getTenantKey(
   deps: KeysDeps,
   access: KeyAccess,
@@ -33,7 +34,8 @@ export async function getTenantKey(
     const { row, freshUntilMs } = await readKeys(deps, access, (tx) =>
       version === undefined ? findPrimaryTenantKey(tx, tenantId) : findTenantKey(tx, tenantId, version),
     )
-    assert(row !== undefined, 'A tenant has keys from its first moment on')
+    // A tenant has keys from its first moment on; which version is asked for may come from what is sealed.
+    if (row === undefined) throw new SealBroken()
     return { dataKey: await unwrapTenantKey(deps, tenantId, row), freshUntilMs }
   })
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { anonymous, type Ctx } from '../../platform/context/context.ts'
+import { SealBroken } from '../../platform/crypto/envelope.ts'
 import { DatabaseUnavailable } from '../../platform/db/errors.ts'
 import { createLog } from '../../platform/log/log.ts'
 import { problem, Problem } from '../../platform/problem/problem.ts'
@@ -88,6 +89,22 @@ describe('the gate', () => {
     expect(lines).toHaveLength(1)
     expect(lines[0]).toContain('"requestId":"r1"')
     expect(lines[0]).not.toContain('Bob')
+  })
+
+  test('alarms the operator when something sealed does not open, with its ids if they are known', async () => {
+    const { gate, refusalOf, recorded, lines } = open()
+    const refusal = await refusalOf(throwing(new SealBroken()))
+    expect([refusal.code, refusal.spec.status, refusal.spec.retry]).toEqual(['keys/tampered', 500, 'never'])
+    await gate.refuse(alice, act, refusal)
+    const tampered = { kind: 'entry', id: 'e1', conversationId: 'c1' } as const
+    await refusalOf(throwing(problem('keys/tampered', { tampered })))
+    const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(told.map(({ level, event, sealedKind, sealedId }) => [level, event, sealedKind, sealedId])).toEqual([
+      [50, 'keys.tampered', undefined, undefined],
+      [50, 'keys.tampered', 'entry', 'e1'],
+    ])
+    expect(told[1]).toMatchObject({ requestId: 'r1', operation: 'listUsers', conversationId: 'c1' })
+    expect(recorded).toEqual([])
   })
 
   test('says of a database that is gone that it will come back', async () => {

@@ -1,7 +1,8 @@
 import type { AuditAction, Unaudited, UserId } from '@sotto/protocol'
 import type { AnonymousCtx, Ctx } from '../../platform/context/context.ts'
+import { SealBroken } from '../../platform/crypto/envelope.ts'
 import { DatabaseUnavailable } from '../../platform/db/errors.ts'
-import type { Log } from '../../platform/log/log.ts'
+import type { Log, LogFields } from '../../platform/log/log.ts'
 import { Problem, problem } from '../../platform/problem/problem.ts'
 import type { Audit } from '../../domains/audit/index.ts'
 
@@ -39,7 +40,8 @@ export function createGate(deps: GateDeps): Gate {
     if (refusal.recorded) return refusal
     if (refusal.spec.status >= FAILURE) {
       const fields = { requestId: ctx.requestId, operation: act.operation, code: refusal.code }
-      if (refusal.code === 'platform/internal') deps.log.error('request.failed', fields, error)
+      if (refusal.code === 'keys/tampered') logTampering(deps.log, refusal, { ...fields, tenantId: ctx.tenantId })
+      else if (refusal.code === 'platform/internal') deps.log.error('request.failed', fields, error)
       else deps.log.warn('request.failed', fields, error)
       return refusal.asRecorded()
     }
@@ -73,5 +75,13 @@ export function createGate(deps: GateDeps): Gate {
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof DatabaseUnavailable) return problem('platform/unavailable', { cause: error })
+  // Something sealed whose place nobody knows: a key, or one of the deployment's own.
+  if (error instanceof SealBroken) return problem('keys/tampered', { cause: error })
   return problem('platform/internal', { cause: error })
+}
+
+/** A person must act: somebody, or some fault, has written to the database. Ids only. */
+export function logTampering(log: Log, { tampered, code, cause }: Problem, fields: LogFields): void {
+  const { kind, id, conversationId } = tampered ?? {}
+  log.error('keys.tampered', { ...fields, code, sealedKind: kind, sealedId: id, conversationId }, cause)
 }

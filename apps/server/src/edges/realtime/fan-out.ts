@@ -12,6 +12,8 @@ import {
 import type { Ctx } from '../../platform/context/context.ts'
 import { createBoundedMap } from '../../platform/crypto/bounded-map.ts'
 import type { Log } from '../../platform/log/log.ts'
+import { Problem } from '../../platform/problem/problem.ts'
+import { logTampering } from '../gate/gate.ts'
 import type { Audience, Audiences } from './audiences.ts'
 import { send, type Connection } from './connection.ts'
 import type { Delivering } from './delivering.ts'
@@ -69,7 +71,10 @@ export function createFanOut(deps: FanOutDeps): FanOut {
   function inOrder(tenantId: TenantId, conversationId: ConversationId, fn: () => Promise<void>): void {
     const key = `${tenantId}/${conversationId}`
     const before = queues.get(key) ?? Promise.resolve()
-    const after = before.then(fn).catch((error: unknown) => deps.log.warn('fan-out.failed', {}, error))
+    const after = before.then(fn).catch((error: unknown) => {
+      if (error instanceof Problem && error.code === 'keys/tampered') logTampering(deps.log, error, { tenantId })
+      else deps.log.warn('fan-out.failed', {}, error)
+    })
     queues.set(key, after)
     void after.then(() => queues.get(key) === after && queues.delete(key))
   }

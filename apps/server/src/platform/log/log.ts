@@ -1,4 +1,5 @@
 import pino from 'pino'
+import type { SealedKind } from '../problem/problem.ts'
 
 /**
  * Structured logs without PHI: an event is a fixed word, fields come from a closed list, values are scalars. Errors are
@@ -20,6 +21,10 @@ export interface LogFields {
   readonly attempt?: number | undefined
   readonly closeCode?: number | undefined
   readonly reason?: LogReason | undefined
+  /** What does not open, with its id and, of an entry, its conversation's. */
+  readonly sealedKind?: SealedKind | undefined
+  readonly sealedId?: string | undefined
+  readonly conversationId?: string | undefined
   readonly version?: string | undefined
 }
 
@@ -56,6 +61,7 @@ export type LogEvent =
   | 'job.failed'
   | 'outbox.failed'
   | 'keyring.unsafe-local'
+  | 'keys.tampered'
 
 export interface Log {
   debug(event: LogEvent, fields?: LogFields): void

@@ -5,6 +5,16 @@ export interface InvalidField {
   readonly message: string
 }
 
+/** Something sealed, by what it is and its id: never what is in it. */
+export interface SealedThing {
+  readonly kind: SealedKind
+  readonly id: string
+  /** Of an entry. */
+  readonly conversationId?: string
+}
+
+export type SealedKind = 'entry' | 'title' | 'user-name' | 'login-name' | 'device-name' | 'team-name' | 'tenant-name'
+
 export interface ProblemOptions {
   /** Kept for the log's fingerprint, never serialised to a client. */
   readonly cause?: unknown
@@ -14,6 +24,8 @@ export interface ProblemOptions {
   readonly trueReason?: string
   /** Whom the refused act concerned, for the audit trail; never serialised to a client. */
   readonly subjectUserId?: string | null | undefined
+  /** What does not open, for the log; never serialised to a client. */
+  readonly tampered?: SealedThing | undefined
   /** The refusal stands in the audit trail already, so the edge does not record it again. */
   readonly recorded?: boolean
 }
@@ -27,6 +39,7 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   readonly errors: readonly InvalidField[] | undefined
   readonly trueReason: string
   readonly subjectUserId: string | null
+  readonly tampered: SealedThing | undefined
   readonly recorded: boolean
 
   constructor(code: Code, options: ProblemOptions = {}) {
@@ -38,16 +51,18 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
     this.errors = options.errors
     this.trueReason = options.trueReason ?? code
     this.subjectUserId = options.subjectUserId ?? null
+    this.tampered = options.tampered
     this.recorded = options.recorded ?? false
   }
 
   /** The same problem, known to need no (further) record. */
   asRecorded(): Problem<Code> {
-    const { code, cause, retryAfterMs, errors, trueReason, subjectUserId } = this
+    const { code, cause, retryAfterMs, errors, trueReason, subjectUserId, tampered } = this
     return new Problem(code, {
       cause,
       trueReason,
       subjectUserId,
+      tampered,
       recorded: true,
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       ...(errors === undefined ? {} : { errors }),
@@ -66,6 +81,7 @@ export function renderProblem(problem: Problem, requestId: string): ProblemDocum
     type: `/reference/problems#${code.replace('/', '-')}`,
     title: spec.title,
     status: spec.status,
+    ...(spec.tellsAdvice ? { detail: spec.advice } : {}),
     instance: requestId,
     code,
     retry: spec.retry,
