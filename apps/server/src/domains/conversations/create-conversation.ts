@@ -55,16 +55,13 @@ function createOrRepeat(deps: ConversationDeps, ctx: Ctx, input: Input, others: 
     if (isNew) await create(deps, tx, ctx, grant, log, input, others)
     else await assertRepeat(deps, tx, ctx, grant, input)
     const conversation = await readConversation(deps, tx, ctx, input.conversationId)
-    const act = {
+    const records = subjectsOf(conversation).map((subjectUserId) => ({
       action: 'conversation.create' as const,
       resource: { type: 'conversation', id: input.conversationId },
+      subjectUserId,
       details: { kind: input.kind, members: [ctx.userId, ...others], ...(isNew ? {} : { repeat: true }) },
-    }
-    await deps.recordAudit(
-      tx,
-      ctx,
-      subjectsOf(conversation).map((subjectUserId) => ({ ...act, subjectUserId })),
-    )
+    }))
+    await deps.recordAudit(tx, ctx, records)
     return { conversation, isNew }
   })
 }

@@ -29,16 +29,13 @@ export async function updateConversation(deps: ConversationDeps, ctx: Ctx, input
     })
     const changes = await announce(deps, log, log.end, input)
     const conversation = await readConversation(deps, tx, ctx, input.conversationId)
-    const act = {
+    const records = subjectsOf(conversation).map((subjectUserId) => ({
       action: 'conversation.update' as const,
       resource: { type: 'conversation', id: input.conversationId },
+      subjectUserId,
       details: { changes },
-    }
-    await deps.recordAudit(
-      tx,
-      ctx,
-      subjectsOf(conversation).map((subjectUserId) => ({ ...act, subjectUserId })),
-    )
+    }))
+    await deps.recordAudit(tx, ctx, records)
     return conversation
   })
   deps.bus.publish(conversationChanged, { tenantId: ctx.tenantId, conversationId: input.conversationId })
