@@ -5,6 +5,7 @@ import { SOCKET_PATH, SOCKET_PROTOCOL, SOCKET_TICKET_PREFIX } from '@sotto/proto
 import { BODY_TEXT, inParallel } from './lib/clinic.ts'
 import { openLightSocket, type LightSocket } from './lib/light-socket.ts'
 import { percentilesOf } from './lib/numbers.ts'
+import { pace, sleep } from './lib/pace.ts'
 import { readUsage } from './lib/process-figures.ts'
 import { serveCalls } from './lib/rpc.ts'
 
@@ -24,6 +25,7 @@ export interface SenderPlan {
 
 const devices: Device[] = []
 let delivered = 0
+let deliveredBytes = 0
 let onEntry: ((frame: Buffer) => void) | undefined
 
 const REPLY = Buffer.from('{"op":"reply","id":')
@@ -33,6 +35,7 @@ const ENTRY = Buffer.from('{"op":"entry"')
 function receive(device: Device, frame: Buffer): void {
   if (frame.subarray(0, ENTRY.length).equals(ENTRY)) {
     delivered++
+    deliveredBytes += frame.length
     onEntry?.(frame)
     return
   }
@@ -84,8 +87,6 @@ function sendMessage(plan: SenderPlan, entryId: string): Promise<Buffer> {
   )
 }
 
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
 /** Counts only what happens between the warm-up and the end. */
 interface Window {
   isOpen: boolean
@@ -95,6 +96,7 @@ interface Window {
 async function measure(input: { readonly warmUpMs: number; readonly ms: number }, window: Window) {
   await sleep(input.warmUpMs)
   const deliveredBefore = delivered
+  const bytesBefore = deliveredBytes
   const usageBefore = readUsage()
   const before = performance.now()
   window.isOpen = true
@@ -102,7 +104,9 @@ async function measure(input: { readonly warmUpMs: number; readonly ms: number }
   window.isOpen = false
   const seconds = (performance.now() - before) / 1000
   window.isOver = true
-  return { seconds, delivered: delivered - deliveredBefore, cpuUs: readUsage().cpuUs - usageBefore.cpuUs }
+  const count = delivered - deliveredBefore
+  const frameBytes = Math.round((deliveredBytes - bytesBefore) / Math.max(1, count))
+  return { seconds, delivered: count, frameBytes, cpuUs: readUsage().cpuUs - usageBefore.cpuUs }
 }
 
 const calls = {
@@ -163,7 +167,9 @@ const calls = {
       underWay.delete(entryId)
       if (window.isOpen) samples.push(performance.now() - sent.at)
     }
-    const sending = pace(input, window, (plan, dueAt) => {
+    const isOver = () => window.isOver
+    const sending = pace(input.perSecond, isOver, (count, dueAt) => {
+      const plan = input.senders[count % input.senders.length]!
       const entryId = nextEntryId()
       underWay.set(entryId, { at: dueAt, seen: 0 })
       void sendMessage(plan, entryId).catch(() => underWay.delete(entryId))
@@ -208,21 +214,6 @@ const calls = {
     }
     return percentilesOf(samples)
   },
-}
-
-/** The instant at which a message was due counts as its sending: a stall is not hidden by sending less (coordinated omission). */
-async function pace(
-  input: { readonly senders: readonly SenderPlan[]; readonly perSecond: number },
-  window: Window,
-  send: (plan: SenderPlan, dueAt: number) => void,
-): Promise<void> {
-  const begin = performance.now()
-  for (let count = 0; !window.isOver; await sleep(1)) {
-    const due = ((performance.now() - begin) / 1000) * input.perSecond
-    for (; count < due; count++) {
-      send(input.senders[count % input.senders.length]!, begin + (count / input.perSecond) * 1000)
-    }
-  }
 }
 
 export type LoadCalls = typeof calls

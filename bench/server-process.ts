@@ -6,6 +6,7 @@ import type { ConversationId } from '@sotto/protocol'
 import { loadConfig, migratePostgres, startServer, type RunningServer } from '@sotto/server'
 import { listLogEntries } from '../apps/server/src/domains/conversations/log-store.ts'
 import { scopeOf } from '../apps/server/src/platform/context/context.ts'
+import { statement, type Db } from '../apps/server/src/platform/db/tx.ts'
 import { BENCH_ARGON2, createClinic, createConversations, inParallel, sendMany, type Person } from './lib/clinic.ts'
 import { percentilesOf } from './lib/numbers.ts'
 import { readMemory, readUsage } from './lib/process-figures.ts'
@@ -15,20 +16,45 @@ let server: RunningServer
 let people: readonly Person[] = []
 const profiler = new Session()
 
-/** Every write to a socket: how many frames one carried on average follows from it. */
+/** Every write to a client's socket: how many frames one carried on average follows from it. */
 let writes = 0
 const { write } = Socket.prototype
-Socket.prototype.write = function count(this: Socket, ...written: unknown[]) {
-  writes++
+Socket.prototype.write = function count(this: Socket & { readonly server?: unknown }, ...written: unknown[]) {
+  // Node gives the sockets that were accepted the server that accepted them; those to PostgreSQL have none.
+  if (this.server) writes++
   return write.apply(this, written as never)
 }
 
-interface SendMany {
+/** Transactions of group commit: how many messages one carried on average follows from it. */
+let batches = 0
+function countBatches(db: Db): void {
+  const { lane } = db
+  db.lane = (index) => {
+    const { withTx } = lane(index)
+    return { withTx: (fn) => (batches++, withTx(fn)) }
+  }
+}
+
+interface Fill {
   readonly person: number
   readonly conversationId: ConversationId
   readonly count: number
-  readonly msMax: number
 }
+
+/** Rows of the size of real ones; what stands in them opens to nothing. */
+const fillLog = statement(
+  'bench.fill-log',
+  `insert into entry (tenant_id, conversation_id, seq, countable, entry_id, kind, sender_user_id, sender_device_id,
+     header, body_ciphertext, created_at)
+   select $1, $2, seq, seq - 1, gen_random_uuid(), 'application', $3, $4, $5, decode(repeat(md5(seq::text), 20), 'hex'), now()
+   from generate_series(2, $6::bigint) seq`,
+)
+const moveEnd = statement(
+  'bench.move-end',
+  'update conversation set last_seq = $3::bigint, last_countable = $3::bigint - 1 where tenant_id = $1 and conversation_id = $2',
+)
+/** What a reader opens is real: the last entries are sent. */
+const SENT = 60
 
 const calls = {
   async start({ env }: { readonly env: Readonly<Record<string, string>> }) {
@@ -37,6 +63,7 @@ const calls = {
       await migratePostgres(config, { isDryRun: false, mayCreateKeyring: true })
     }
     server = await startServer({ config, argon2: BENCH_ARGON2, mayCreateKeyring: true })
+    countBatches(server.composition.db)
     return { url: server.url }
   },
   async makeClinic(input: { readonly people: number }) {
@@ -50,8 +77,16 @@ const calls = {
       return ticket
     }),
   accessToken: (input: { readonly person: number }) => people[input.person]!.accessToken,
-  sendMany: (input: SendMany) =>
-    sendMany(server.composition, people[input.person]!, input.conversationId, input.count, input.msMax),
+  async fill({ person, conversationId, count }: Fill) {
+    const { ctx } = people[person]!
+    const { tenantId, userId, deviceId } = ctx
+    const header = { counts: true, priority: 'routine', notify: 'normal' }
+    await server.composition.db.withTx(scopeOf(ctx), async (tx) => {
+      await tx.run(fillLog, [tenantId, conversationId, userId, deviceId, JSON.stringify(header), count - SENT])
+      await tx.run(moveEnd, [tenantId, conversationId, count - SENT])
+    })
+    await sendMany(server.composition, people[person]!, conversationId, SENT)
+  },
   /** The bare select of the last entries, in a transaction of its tenant: no permission, no decryption, no audit. */
   async selectLast(input: {
     readonly person: number
@@ -70,7 +105,7 @@ const calls = {
     }
     return percentilesOf(samples)
   },
-  figures: () => ({ ...readUsage(), writes }),
+  figures: () => ({ ...readUsage(), writes, batches }),
   memory: readMemory,
   async startProfile() {
     profiler.connect()

@@ -27,12 +27,18 @@ import { createLog } from '../apps/server/src/platform/log/log.ts'
 import { instant, systemClock } from '../apps/server/src/platform/time/clock.ts'
 import { BENCH_ARGON2, createClinic, createConversations, sendMany, type Person } from './lib/clinic.ts'
 import { percentilesOf } from './lib/numbers.ts'
+import { pace } from './lib/pace.ts'
 import { readUsage } from './lib/process-figures.ts'
 import { serveCalls } from './lib/rpc.ts'
 
 let composition: Composition
 let people: readonly Person[] = []
 let conversationIds: readonly ConversationId[] = []
+/** Who sends where, by their places in `people` and `conversationIds`. */
+export interface BareSender {
+  readonly person: number
+  readonly conversation: number
+}
 let sizes: { readonly body: number; readonly audit: number }
 const ids = createIds(systemClock, systemRandom)
 const bytes = (length: number) => Buffer.from(systemRandom.bytes(length))
@@ -40,7 +46,13 @@ const bytes = (length: number) => Buffer.from(systemRandom.bytes(length))
 interface Send {
   readonly sender: Person
   readonly conversationId: ConversationId
+  readonly lane: number
   startedAt: number
+}
+
+function sendOf({ person, conversation }: BareSender, startedAt: number): Send {
+  const conversationId = conversationIds[conversation]!
+  return { sender: people[person]!, conversationId, lane: laneOf(conversationId, composition.db.lanes), startedAt }
 }
 
 /** Lookups in one round trip, then both writes and the commit in another, as the appender does it. */
@@ -107,7 +119,7 @@ let body: Buffer
 let auditBody: Buffer
 
 const calls = {
-  async start({ env, people: count, conversations }: StartInput) {
+  async start({ env, people: count, memberships }: StartInput) {
     const config = loadConfig(env)
     if (config.database.kind === 'postgres') await migratePostgres(config, { isDryRun: false, mayCreateKeyring: true })
     const keyring = await openKeyring(config, { mayCreate: true })
@@ -119,30 +131,19 @@ const calls = {
     composition = compose({ config, db, keyring, log, deploymentId, argon2: BENCH_ARGON2 })
     await ensureSystemTenant(composition)
     people = await createClinic(composition, count)
-    const memberships = Array.from({ length: conversations }, (_, index) => [
-      (2 * index) % count,
-      (2 * index + 1) % count,
-    ])
     conversationIds = await createConversations(composition, people, memberships)
     sizes = await sampleSizes()
     body = bytes(sizes.body)
     auditBody = bytes(sizes.audit)
     return sizes
   },
-  async run(input: {
-    readonly inFlight: number
-    readonly conversations: number
-    readonly warmUpMs: number
-    readonly ms: number
-  }) {
+  /** Closed loop: every send of a lane goes again with the lane's next batch. */
+  async run(input: Timed) {
     const { db } = composition
-    const used = conversationIds.slice(0, input.conversations)
     const lanes: Send[][] = Array.from({ length: db.lanes }, () => [])
-    for (let count = 0; count < input.inFlight; count++) {
-      const at = count % used.length
-      const conversationId = used[at]!
-      const sender = people[(2 * at) % people.length]!
-      lanes[laneOf(conversationId, db.lanes)]!.push({ sender, conversationId, startedAt: performance.now() })
+    for (const sender of input.senders) {
+      const send = sendOf(sender, performance.now())
+      lanes[send.lane]!.push(send)
     }
     const begin = performance.now() + input.warmUpMs
     const end = begin + input.ms
@@ -173,13 +174,47 @@ const calls = {
       ...percentilesOf(samples),
     }
   },
+  /** Open loop: each lane commits what has come since its last batch. */
+  async runAtRate(input: Timed & { readonly perSecond: number }) {
+    const { db } = composition
+    const begin = performance.now() + input.warmUpMs
+    const end = begin + input.ms
+    const samples: number[] = []
+    const queues: Send[][] = Array.from({ length: db.lanes }, () => [])
+    const running = new Map<number, Promise<void>>()
+    const drain = async (lane: number) => {
+      for (let sends = queues[lane]!.splice(0); sends.length > 0; sends = queues[lane]!.splice(0)) {
+        await db.lane(lane).withTx((tx) => runBatch(tx, sends))
+        const now = performance.now()
+        if (now >= begin && now < end) for (const send of sends) samples.push(now - send.startedAt)
+      }
+      running.delete(lane)
+    }
+    await pace(
+      input.perSecond,
+      () => performance.now() >= end,
+      (count, dueAt) => {
+        const send = sendOf(input.senders[count % input.senders.length]!, dueAt)
+        queues[send.lane]!.push(send)
+        if (!running.has(send.lane)) running.set(send.lane, drain(send.lane))
+      },
+    )
+    await Promise.all(running.values())
+    return { arrived: samples.length, seconds: input.ms / 1000, ...percentilesOf(samples) }
+  },
   stop: () => composition.db[Symbol.asyncDispose](),
 }
 
 interface StartInput {
   readonly env: Readonly<Record<string, string>>
   readonly people: number
-  readonly conversations: number
+  readonly memberships: readonly (readonly number[])[]
+}
+
+interface Timed {
+  readonly senders: readonly BareSender[]
+  readonly warmUpMs: number
+  readonly ms: number
 }
 
 const lengths = statement<{ body: number; audit: number }>(

@@ -10,6 +10,7 @@ import { serveCalls } from './lib/rpc.ts'
 interface Room {
   readonly members: { readonly webSocket: WebSocket; readonly transport: Duplex }[]
   waiting: Buffer[]
+  isScheduled: boolean
 }
 
 const rooms = new Map<string, Room>()
@@ -23,7 +24,7 @@ http.on('upgrade', (request, transport, head) => {
 })
 
 function join(path: string, webSocket: WebSocket, transport: Duplex): void {
-  const room = rooms.get(path) ?? { members: [], waiting: [] }
+  const room = rooms.get(path) ?? { members: [], waiting: [], isScheduled: false }
   rooms.set(path, room)
   const member = { webSocket, transport }
   room.members.push(member)
@@ -31,11 +32,18 @@ function join(path: string, webSocket: WebSocket, transport: Duplex): void {
   webSocket.on('close', () => room.members.splice(room.members.indexOf(member), 1))
   webSocket.on('message', (frame: Buffer) => {
     room.waiting.push(frame)
-    if (room.waiting.length === framesPerWrite) setImmediate(passOn, room)
+    if (room.waiting.length >= framesPerWrite) passOnSoon(room)
   })
 }
 
+function passOnSoon(room: Room): void {
+  if (room.isScheduled) return
+  room.isScheduled = true
+  setImmediate(passOn, room)
+}
+
 function passOn(room: Room): void {
+  room.isScheduled = false
   const frames = room.waiting
   room.waiting = []
   for (const { webSocket, transport } of room.members) {
@@ -52,6 +60,7 @@ const calls = {
     }),
   coalesce(input: { readonly framesPerWrite: number }) {
     framesPerWrite = input.framesPerWrite
+    for (const room of rooms.values()) room.waiting = []
   },
   figures: readUsage,
   memory: readMemory,

@@ -1,6 +1,6 @@
 /** What the measured processes stand on: a PostgreSQL of the run's own with fsync on, or folders for the embedded database. */
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +24,12 @@ const roomy = Object.fromEntries(rates.map((name) => [limitSetting(name), '10000
 
 export async function openGround(kind: DatabaseKind): Promise<Ground> {
   const folder = await mkdtemp(join(tmpdir(), 'sotto-bench-'))
+  const abandon = () => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', abandon)
+  const leave = async () => {
+    await rm(folder, { recursive: true, force: true })
+    process.off('exit', abandon)
+  }
   const common = (name: string) => ({
     ...roomy,
     SOTTO_PORT: '0',
@@ -36,7 +42,7 @@ export async function openGround(kind: DatabaseKind): Promise<Ground> {
       kind,
       place: async (name) => common(name),
       databaseCpuUs: () => 0,
-      [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+      [Symbol.asyncDispose]: leave,
     }
   }
   const postgres = await startPostgresServer(['max_connections=100', 'max_wal_size=4GB'])
@@ -55,7 +61,7 @@ export async function openGround(kind: DatabaseKind): Promise<Ground> {
     databaseCpuUs: () => familyCpuUs(postmaster),
     async [Symbol.asyncDispose]() {
       await postgres[Symbol.asyncDispose]()
-      await rm(folder, { recursive: true, force: true })
+      await leave()
     },
   }
 }

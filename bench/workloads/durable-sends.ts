@@ -7,7 +7,7 @@ import { startPeer, type Peer } from '../lib/rpc.ts'
 import { spendOf, stageNames } from '../lib/stages.ts'
 import type { LoadCalls, SenderPlan } from '../load-process.ts'
 import type { ServerCalls } from '../server-process.ts'
-import type { BareSqlCalls } from '../sql-process.ts'
+import type { BareSender, BareSqlCalls } from '../sql-process.ts'
 import { databaseNames, type Setting } from './setting.ts'
 
 const PAIRS = 64
@@ -15,6 +15,11 @@ const ROOMS = 8
 const ROOM_MEMBERS = 8
 const PEOPLE = PAIRS * 2
 const IN_FLIGHT = [1, 64, 256] as const
+
+const pairMemberships = Array.from({ length: PAIRS }, (_, index) => [2 * index, 2 * index + 1])
+const roomMemberships = Array.from({ length: ROOMS }, (_, room) =>
+  Array.from({ length: ROOM_MEMBERS }, (_member, member) => member * ROOMS + room),
+)
 
 interface Bed {
   readonly ground: Ground
@@ -28,6 +33,8 @@ interface Bed {
 
 interface Pass extends Percentiles {
   readonly perSecond: number
+  /** Messages in one transaction, on average. */
+  readonly batch: number
   /** Per message: the server's main thread, its other threads, PostgreSQL, the load generator. */
   readonly cpuUs: { readonly main: number; readonly others: number; readonly database: number; readonly load: number }
 }
@@ -35,7 +42,8 @@ interface Pass extends Percentiles {
 interface Shape {
   readonly name: string
   senders(bed: Bed, inFlight: number): readonly SenderPlan[]
-  readonly conversations: number
+  /** The same of the reference: one for each message on the way. */
+  bareSenders(inFlight: number): readonly BareSender[]
 }
 
 /** `inFlight` messages over as many senders as there are, evenly. */
@@ -49,7 +57,8 @@ function spread(slots: readonly Omit<SenderPlan, 'inFlight'>[], inFlight: number
 
 const oneSender: Shape = {
   name: 'one sender per conversation',
-  conversations: PAIRS,
+  bareSenders: (inFlight) =>
+    Array.from({ length: inFlight }, (_, at) => ({ person: 2 * (at % PAIRS), conversation: at % PAIRS })),
   senders: ({ pairs }, inFlight) =>
     spread(
       pairs.map((conversationId, index) => ({ device: 2 * index, conversationId })),
@@ -58,7 +67,11 @@ const oneSender: Shape = {
 }
 const severalSenders: Shape = {
   name: `${ROOM_MEMBERS} senders per conversation`,
-  conversations: ROOMS,
+  bareSenders: (inFlight) =>
+    Array.from({ length: inFlight }, (_, at) => ({
+      person: at % (ROOMS * ROOM_MEMBERS),
+      conversation: PAIRS + (at % ROOMS),
+    })),
   senders: ({ rooms }, inFlight) =>
     spread(
       Array.from({ length: ROOMS * ROOM_MEMBERS }, (_, index) => ({
@@ -75,22 +88,16 @@ export async function measureDurableSends(setting: Setting): Promise<readonly Se
   await using sql = startPeer<BareSqlCalls>('sql-process.ts')
   await using load = startPeer<LoadCalls>('load-process.ts')
   const { url } = await server.call('start', { env: await ground.place('server') })
-  const sizes = await sql.call('start', { env: await ground.place('reference'), people: PEOPLE, conversations: PAIRS })
+  const memberships = [...pairMemberships, ...roomMemberships]
+  const sizes = await sql.call('start', { env: await ground.place('reference'), people: PEOPLE, memberships })
   await server.call('makeClinic', { people: PEOPLE })
-  const pairs = await server.call('makeConversations', {
-    memberships: Array.from({ length: PAIRS }, (_, index) => [2 * index, 2 * index + 1]),
-  })
-  const rooms = await server.call('makeConversations', {
-    memberships: Array.from({ length: ROOMS }, (_, room) =>
-      Array.from({ length: ROOM_MEMBERS }, (_, member) => member * ROOMS + room),
-    ),
-  })
+  const pairs = await server.call('makeConversations', { memberships: pairMemberships })
+  const rooms = await server.call('makeConversations', { memberships: roomMemberships })
   const bed: Bed = { ground, server, load, sql, url, pairs, rooms }
   await connectAll(bed, false)
   await warmUp(setting, bed)
   const tables: Table[] = []
   for (const shape of [oneSender, severalSenders]) tables.push(await compareSends(setting, bed, shape))
-  const stages = await measureStages(setting, bed)
 
   await load.call('disconnect', undefined)
   await connectAll(bed, true)
@@ -100,6 +107,7 @@ export async function measureDurableSends(setting: Setting): Promise<readonly Se
     oneSender,
     'both members live: each message is also delivered to two devices',
   )
+  const stages = await measureStages(setting, bed)
   const latency = await measureLatency(setting, bed)
   await load.call('disconnect', undefined)
   await server.call('stop', undefined)
@@ -127,7 +135,7 @@ async function connectAll({ server, load, url }: Bed, isLive: boolean): Promise<
 async function warmUp({ isQuick }: Setting, bed: Bed): Promise<void> {
   const ms = isQuick ? 2_500 : 6_000
   await bed.load.call('send', { senders: oneSender.senders(bed, 64), warmUpMs: 0, ms })
-  await bed.sql.call('run', { inFlight: 64, conversations: PAIRS, warmUpMs: 0, ms: ms / 2 })
+  await bed.sql.call('run', { senders: oneSender.bareSenders(64), warmUpMs: 0, ms: ms / 2 })
 }
 
 async function sendPass(
@@ -148,6 +156,7 @@ async function sendPass(
     ...sent,
     perSecond: sent.acknowledged / sent.seconds,
     delivered: sent.delivered / sent.seconds,
+    batch: all / (after.batches - before.batches),
     cpuUs: {
       main: main / all,
       others: (after.cpuUs - before.cpuUs - main) / all,
@@ -157,9 +166,9 @@ async function sendPass(
   }
 }
 
-async function barePass({ warmUpMs, ms }: Setting, bed: Bed, { conversations }: Shape, inFlight: number) {
+async function barePass({ warmUpMs, ms }: Setting, bed: Bed, shape: Shape, inFlight: number) {
   const before = bed.ground.databaseCpuUs()
-  const ran = await bed.sql.call('run', { inFlight, conversations, warmUpMs, ms })
+  const ran = await bed.sql.call('run', { senders: shape.bareSenders(inFlight), warmUpMs, ms })
   const database = ((bed.ground.databaseCpuUs() - before) * ms) / (ms + warmUpMs)
   return {
     ...ran,
@@ -195,6 +204,7 @@ async function compareSends(setting: Setting, bed: Bed, shape: Shape, caption: s
       ratio(part),
       `${fixed(main, 0)} + ${fixed(others + database, 0)}`,
       `${fixed(reference.main, 0)} + ${fixed(reference.database, 0)}`,
+      `${fixed(our.batch)} / ${fixed(reference.batch)}`,
       ratio((reference.main + reference.database) / (main + others + database)),
       fixed(our.cpuUs.load, 0),
       whole(our.delivered),
@@ -212,6 +222,7 @@ async function compareSends(setting: Setting, bed: Bed, shape: Shape, caption: s
       'ratio',
       'CPU µs/message: main thread + database and others',
       'the same of bare',
+      'messages per commit, ours / bare',
       'ratio by CPU',
       'load generator µs',
       'deliveries/s',
@@ -221,33 +232,39 @@ async function compareSends(setting: Setting, bed: Bed, shape: Shape, caption: s
 }
 
 async function measureLatency(setting: Setting, bed: Bed): Promise<Section> {
-  const rows: string[][] = []
   const tops = []
   for (let pass = 0; pass < setting.passes; pass++) tops.push((await sendPass(setting, bed, oneSender, 256)).perSecond)
   const perSecond = median(tops) / 2
   const passes = []
+  const bare = []
+  const times = { perSecond, warmUpMs: setting.warmUpMs, ms: setting.ms * 2 }
   for (let pass = 0; pass < setting.passes; pass++) {
-    passes.push(
-      await bed.load.call('sendAtRate', {
-        senders: oneSender.senders(bed, PAIRS),
-        perSecond,
-        warmUpMs: setting.warmUpMs,
-        ms: setting.ms * 2,
-      }),
-    )
+    bare.push(await bed.sql.call('runAtRate', { senders: oneSender.bareSenders(PAIRS), ...times }))
+    passes.push(await bed.load.call('sendAtRate', { senders: oneSender.senders(bed, PAIRS), ...times }))
   }
   const typical = medianPass(passes, (pass) => pass.p99)
-  rows.push([
+  const reference = medianPass(bare, (pass) => pass.p99)
+  const row = [
     whole(perSecond),
     whole(typical.arrived / typical.seconds),
+    String(passes.reduce((sum, { lost }) => sum + lost, 0)),
     ...[typical.p50, typical.p95, typical.p99].map((value) => fixed(value)),
-  ])
-  process.stdout.write(`  ${setting.kind}, end to end: ${rows[0]!.join(' | ')}\n`)
+    whole(reference.arrived / reference.seconds),
+    ...[reference.p50, reference.p95, reference.p99].map((value) => fixed(value)),
+  ]
+  process.stdout.write(`  ${setting.kind}, end to end: ${row.join(' | ')}\n`)
+  const head = ['p50 ms', 'p95 ms', 'p99 ms']
   return {
     title: `c · End to end at half of the maximum, ${databaseNames[setting.kind]}`,
     about:
-      'From the instant at which a message was due to its frame at both members, at half of the rate of 256 in flight.',
-    tables: [{ head: ['offered/s', 'arrived/s', 'p50 ms', 'p95 ms', 'p99 ms'], rows }],
+      'From the instant at which a message was due to its frame at both members, in conversations of two, at half of the rate of 256 in flight. ' +
+      'Beside: the bare SQL at the same rate, from the same instant to its commit, which reaches nobody.',
+    tables: [
+      {
+        head: ['offered/s', 'arrived/s', 'lost', ...head, 'bare SQL/s', ...head.map((name) => `its ${name}`)],
+        rows: [row],
+      },
+    ],
   }
 }
 
@@ -287,7 +304,7 @@ async function measureStages(setting: Setting, bed: Bed): Promise<Section> {
   for (const row of rows) process.stdout.write(`    ${row.join(': ')}\n`)
   return {
     title: `Where the time goes, ${databaseNames[setting.kind]}`,
-    about: `CPU microseconds per message by stage, ${inFlight} in flight, ${whole(count / sent.seconds)} messages/s under the profiler (which costs some). A stage is found by the nearest function that is ours (\`bench/lib/stages.ts\`).`,
+    about: `CPU microseconds per message by stage, ${inFlight} in flight, both members live, ${whole(count / sent.seconds)} messages/s under the profiler (which costs some). A stage is found by the nearest function that is ours (\`bench/lib/stages.ts\`).`,
     tables: [
       { head: ['stage', 'µs/message'], rows },
       {

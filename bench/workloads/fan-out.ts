@@ -100,7 +100,7 @@ async function measureFanOut(
     const bareBefore = await bare.call('figures', undefined)
     const echoed = await bareLoad.call('echo', {
       senders: senders.map(({ device }) => ({ device, inFlight: 2 * perWrite })),
-      frameBytes: ENTRY_FRAME_BYTES,
+      frameBytes: sent.frameBytes,
       warmUpMs,
       ms,
     })
@@ -155,9 +155,6 @@ async function measureFanOut(
   }
 }
 
-/** An entry frame of a message of 200 bytes. */
-const ENTRY_FRAME_BYTES = 700
-
 /** On a busy machine fewer than all sockets are weighed; the table says how many. */
 const CONNECTING_MS_MAX = 60_000
 
@@ -208,7 +205,7 @@ async function measureIdle(setting: Setting, server: Peer<ServerCalls>, url: str
   return {
     title: `d · Idle signed-in sockets, ${databaseNames[setting.kind]}`,
     about:
-      `Each socket has its ticket, its audit record, and is subscribed; ${whole(people)} sessions with up to five sockets each. ` +
+      `Each socket has its ticket, its audit record, and is subscribed; ${whole(people)} sessions with up to five sockets each, of people who are in no conversation yet. ` +
       'kB per socket from the first fifth to all of them, after full collections, smallest of several samples; heap is what JavaScript holds with its buffers, and the steadier of the two, because the process keeps room that it had before. Beside: `ws` with as many sockets and nothing else.',
     tables: [
       {

@@ -2,7 +2,7 @@
 
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -75,6 +75,13 @@ function createServer(
   const options = ['listen_addresses=', `unix_socket_directories=${directory}`, `port=${PORT}`, 'fsync=on', ...settings]
   let postmaster: ChildProcess | undefined
 
+  /** Who leaves without disposing leaves nothing behind, neither a server nor its folders. */
+  function abandon(): void {
+    postmaster?.kill('SIGQUIT')
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', abandon)
+
   function urlOf(role: string, database: string): string {
     return `postgres://${role}@localhost:${PORT}/${database}?host=${encodeURIComponent(directory)}`
   }
@@ -107,6 +114,7 @@ function createServer(
       }),
     async [Symbol.asyncDispose]() {
       await this.stop()
+      process.off('exit', abandon)
       for (const folder of folders) await rm(folder, { recursive: true, force: true })
     },
   }
