@@ -14,7 +14,7 @@ import {
   type ProblemSpec,
   type Unaudited,
 } from '../../packages/protocol/src/index.ts'
-import { limitSetting, tunableLimits } from '../../apps/server/src/main/config.ts'
+import { limitSetting, tunableLimits } from '../../apps/server/src/main/limit-settings.ts'
 import { VERSION } from '../../apps/server/src/main/version.ts'
 import { code, linkToProblem, table, writeJson, writePage } from '../reference-pages.ts'
 

@@ -1,6 +1,7 @@
 // docs/reference/settings.md from the table that the server reads its environment by.
 import { limitSpecs } from '../../packages/protocol/src/index.ts'
-import { limitSetting, settings, tunableLimits, type SettingSpec } from '../../apps/server/src/main/config.ts'
+import { settings, type SettingSpec } from '../../apps/server/src/main/config.ts'
+import { limitOrder, limitSetting, tunableLimits } from '../../apps/server/src/main/limit-settings.ts'
 import { code, table, writePage } from '../reference-pages.ts'
 
 const rows = Object.entries(settings as Readonly<Record<string, SettingSpec>>).map(([name, spec]) => [
@@ -11,8 +12,12 @@ const rows = Object.entries(settings as Readonly<Record<string, SettingSpec>>).m
 const limitRows = tunableLimits.map((name) => [
   code(limitSetting(name)),
   `${limitSpecs[name].value} ${limitSpecs[name].unit}`,
+  `${limitSpecs[name].min} to ${limitSpecs[name].max}`,
   limitSpecs[name].meaning,
 ])
+const orders = limitOrder.map(
+  ([smaller, larger, otherwise]) => `- ${code(limitSetting(smaller))} ≤ ${code(limitSetting(larger))}: ${otherwise}.`,
+)
 
 writePage(
   'docs/reference/settings.md',
@@ -25,9 +30,12 @@ ${table(['name', 'default', 'meaning'], rows)}
 
 ## Limits that an operator may change
 
-Whole numbers above 0. \`SOTTO_LIMIT_ACCESS_TOKEN_SECONDS\` may be lowered and not raised. All limits, with those that are part of the
-contract: [limits](limits.md).
+Whole numbers. All limits, with those that are part of the contract: [limits](limits.md).
 
-${table(['name', 'default', 'meaning'], limitRows)}
+${table(['name', 'default', 'from … to', 'meaning'], limitRows)}
+
+No first of these may be more than its second, or else:
+
+${orders.join('\n')}
 `,
 )

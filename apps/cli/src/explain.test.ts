@@ -23,6 +23,12 @@ test('a port in use is named', async () => {
   first.close()
 })
 
+test('a host name that leads nowhere is told by the name of its setting', async () => {
+  const server = createServer().listen(0, 'no-such-host.invalid')
+  const [error] = (await once(server, 'error')) as [Error]
+  expect(explain(error)).toBe('sotto: SOTTO_HOST (no-such-host.invalid) is a name that leads to no address.')
+})
+
 test('a mistake of ours shows where it happened', () => {
   expect(explain(new TypeError('x is undefined'))).toMatch(/TypeError: x is undefined\n\s+at /)
 })

@@ -1,5 +1,6 @@
 import { loginSchema, nameSchema, tenantSlugSchema } from '@sotto/protocol'
 import { loadConfig, migratePostgres, withComposition } from '@sotto/server'
+import { addressToPrint } from './address-to-print.ts'
 import { CommandRefused } from './explain.ts'
 
 export interface InitOptions {
@@ -31,13 +32,15 @@ export async function init(options: InitOptions): Promise<void> {
         administrator: { login: options.adminLogin, displayName: options.adminName },
       },
     )
+    const { url, note } = addressToPrint(config)
     process.stdout.write(
       [
         `Tenant ${options.tenant} is ready.`,
         `Keyring: ${config.keyringDir}`,
         '  Back it up apart from the data: without it nothing can be read.',
         `${options.adminLogin} sets a password, once, until ${new Date(created.signInLink.expiresAt).toISOString()}, at:`,
-        `  ${config.publicUrl}/#/sign-in-link/${created.signInLink.token.reveal()}`,
+        `  ${url}/#/sign-in-link/${created.signInLink.token.reveal()}`,
+        ...(note === '' ? [] : [note]),
         '',
       ].join('\n'),
     )

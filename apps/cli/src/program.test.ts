@@ -42,7 +42,7 @@ describe('a command that cannot begin', { timeout: 60_000 }, () => {
     expect(stderr).toContain('SOTTO_PORT is not a whole number from 0 to 65535')
     expect(stderr).toContain('SOTTO_KEYRING_DIR lies inside SOTTO_DATA_DIR')
     expect(stderr).toContain('DATABASE_URL is not a URL that begins with postgres://')
-    expect(stderr).toContain('SOTTO_LIMIT_HEARTBEAT_MS is not a whole number above 0')
+    expect(stderr).toContain('SOTTO_LIMIT_HEARTBEAT_MS is not a whole number from 1000 to 120000 (ms)')
     expect(stderr).not.toContain('a-password')
     expect(stderr).not.toMatch(/^\s+at /m)
     expect(existsSync(`${folder.path}/data`)).toBe(false)

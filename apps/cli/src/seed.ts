@@ -1,4 +1,5 @@
 import { loadConfig, withComposition } from '@sotto/server'
+import { addressToPrint } from './address-to-print.ts'
 import { refuseDemoInProduction } from './demo/refuse-demo-in-production.ts'
 import { renderSignIns } from './demo/render-sign-ins.ts'
 import { seedDemo } from './demo/seed-demo.ts'
@@ -12,6 +13,7 @@ export async function seed(): Promise<void> {
       dataDir: config.dataDir,
       onProgress: (step) => process.stdout.write(`  ${step}\n`),
     })
-    process.stdout.write(`${renderSignIns(demo, config.publicUrl)}\n`)
+    const { url, note } = addressToPrint(config)
+    process.stdout.write(`${renderSignIns(demo, url)}\n${note === '' ? '' : `\n${note}\n`}`)
   })
 }

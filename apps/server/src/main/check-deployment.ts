@@ -4,7 +4,8 @@ import { localKeyringExists, openLocalKeyring } from '../adapters/keyring-local/
 import { systemRandom } from '../platform/ids/ids.ts'
 import { findDeploymentId } from '../platform/db/deployment-id.ts'
 import { DirectoryInUse } from '../platform/db/directory-lock.ts'
-import { inspectPostgres, type PostgresState } from '../platform/db/plain-connection.ts'
+import { POSTGRES_OLDEST, type DatabaseTraits } from '../platform/db/assert-trustworthy.ts'
+import { inspectPostgres } from '../platform/db/plain-connection.ts'
 import { createLog } from '../platform/log/log.ts'
 import { compose } from './compose.ts'
 import type { Config } from './config.ts'
@@ -72,8 +73,6 @@ function checkAddress({ host, publicUrl }: Config): Finding {
   }
 }
 
-const POSTGRES_OLDEST = 150_000
-
 async function checkPostgres(url: string): Promise<Finding> {
   try {
     return judgePostgres(await inspectPostgres(url))
@@ -86,20 +85,20 @@ async function checkPostgres(url: string): Promise<Finding> {
   }
 }
 
-function judgePostgres({ version, powerful, fsync, commit }: PostgresState): Finding {
+function judgePostgres({ version, powerful, fsync }: DatabaseTraits): Finding {
   if (version < POSTGRES_OLDEST)
     return { isGood: false, what: `PostgreSQL ${version} is too old`, then: 'use 15 or newer' }
   if (powerful)
     return {
       isGood: false,
-      what: 'The login role of DATABASE_URL is a superuser or bypasses row-level security',
+      what: 'The login role of DATABASE_URL is a superuser, bypasses row-level security, or is a member of a role that does',
       then: 'use an ordinary role; sotto migrate makes it when its name stands in DATABASE_URL',
     }
-  if (fsync !== 'on' || commit === 'off')
+  if (fsync !== 'on')
     return {
       isGood: false,
       what: 'PostgreSQL acknowledges before it is on disk',
-      then: 'set fsync = on and synchronous_commit = on',
+      then: 'set fsync = on',
     }
   return { isGood: true, what: `PostgreSQL ${Math.floor(version / 10_000)}, with an ordinary login role, durable` }
 }

@@ -1,6 +1,7 @@
 /** What the command line and the test kit use of the server. */
 export { compose, type Composition } from './compose.ts'
-export { ConfigurationRefused, limitSetting, loadConfig, settings, tunableLimits, type Config } from './config.ts'
+export { ConfigurationRefused, loadConfig, settings, type Config } from './config.ts'
+export { limitSetting, tunableLimits } from './limit-settings.ts'
 export { checkDeployment, type Finding } from './check-deployment.ts'
 export { migratePostgres } from './migrate-postgres.ts'
 export { openKeyring } from './open-ground.ts'

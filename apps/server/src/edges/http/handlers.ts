@@ -97,7 +97,10 @@ function metaHandlers({ version, limits }: HandlerOptions): Record<MetaOperation
   const openApi = renderOpenApi({ version })
   const asyncApi = renderAsyncApi({ version })
   const limitDocument = Object.fromEntries(
-    Object.entries(limitSpecs).map(([name, spec]) => [name, { ...spec, value: limits[name as keyof Limits] }]),
+    Object.entries(limitSpecs).map(([name, { unit, meaning }]) => [
+      name,
+      { value: limits[name as keyof Limits], unit, meaning },
+    ]),
   )
   const items = Object.entries(problemCatalogue).map(([code, spec]) => ({ code, ...spec }))
   return {
