@@ -23,7 +23,10 @@ export async function migratePostgres(
     const pending = await pendingMigrations(client, migrations)
     if (options.isDryRun) return pending.map(({ name }) => name)
     const isEmpty = pending.length === migrations.length
-    const keyring = await openKeyring(config, { mayCreate: options.mayCreateKeyring && isEmpty })
+    const keyring = await openKeyring(config, {
+      mayCreate: options.mayCreateKeyring && isEmpty,
+      isPostgresEmpty: isEmpty,
+    })
     const contextKey = keyring.derive(CONTEXT_KEY_PURPOSE)
     if (!isEmpty && !(await isContextKeyOf(client, contextKey)))
       throw new Error(

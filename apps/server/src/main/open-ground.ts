@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLocalKeyring, localKeyringExists, openLocalKeyring } from '../adapters/keyring-local/local-keyring.ts'
+import { KeyringRefused } from '../adapters/keyring-local/keyring-folder.ts'
 import type { Keyring } from '../domains/keys/index.ts'
 import { createContextProof } from '../platform/db/context-proof.ts'
 import { openEmbedded } from '../platform/db/embedded.ts'
@@ -16,21 +17,36 @@ import type { Config } from './config.ts'
 /** The purpose under which the keyring derives the key behind the tenant proofs. */
 export const CONTEXT_KEY_PURPOSE = 'tenant-context'
 
+export interface OpenKeyringOptions {
+  readonly mayCreate: boolean
+  /**
+   * That PostgreSQL has no schema of ours, from who has looked as its owner (`migratePostgres`). Whoever has not looked
+   * makes no keyring for it: a server needs a migrated database, and migrating it has made the keyring.
+   */
+  readonly isPostgresEmpty?: boolean
+}
+
 /**
  * The keyring of the deployment. It is made only where there is no data yet: over existing data a new keyring would lock
  * everybody out for ever, and quietly.
  *
  * @throws KeyringRefused, with a message for the operator
  */
-export async function openKeyring(config: Config, options: { readonly mayCreate: boolean }): Promise<Keyring> {
+export async function openKeyring(config: Config, options: OpenKeyringOptions): Promise<Keyring> {
   const { keyringDir: folder, dataDir } = config
+  const isEmbedded = config.database.kind === 'embedded'
   const hasData = existsSync(join(dataDir, 'database'))
-  if (!localKeyringExists(folder) && options.mayCreate && !hasData) {
+  const isNew = isEmbedded || (options.isPostgresEmpty ?? false)
+  if (!localKeyringExists(folder) && options.mayCreate && isNew && !hasData) {
     return createLocalKeyring({ folder, dataDir, random: systemRandom, clock: systemClock })
   }
-  if (!localKeyringExists(folder) && !hasData && config.database.kind === 'embedded')
+  if (!localKeyringExists(folder) && !hasData && isEmbedded)
     throw new Error(
       `There is nothing at ${dataDir} yet. \`sotto init\` makes a first tenant there, \`sotto serve --demo\` a clinic to try out.`,
+    )
+  if (!localKeyringExists(folder) && !isEmbedded)
+    throw new KeyringRefused(
+      `There is no keyring in ${folder}. If the database at DATABASE_URL has been set up, nothing can be read without it: restore the folder, or correct SOTTO_KEYRING_DIR. If it is new, \`sotto init\` makes both.`,
     )
   return openLocalKeyring({ folder, dataDir, random: systemRandom })
 }
