@@ -11,11 +11,37 @@ export class DatabaseUnavailable extends Error {
   readonly outcome: 'not-applied' | 'unknown'
   /** SQLSTATE, or the system's error code, or `closed` */
   readonly code: string
-  constructor(outcome: 'not-applied' | 'unknown', code: string) {
+  /** The server said so and still listens. Otherwise the connection is gone, was never made, or nobody was asked. */
+  readonly isAnswered: boolean
+  constructor(outcome: 'not-applied' | 'unknown', code: string, isAnswered = false) {
     super(`The database is unavailable (${code}); the transaction is ${outcome}`)
     this.outcome = outcome
     this.code = code
+    this.isAnswered = isAnswered
   }
+}
+
+/** The database is there and must not be trusted; its message is for the operator. */
+export class UnsafeDatabase extends DatabaseUnavailable {
+  constructor(message: string) {
+    super('not-applied', 'unsafe')
+    this.message = message
+  }
+}
+
+// Lock timeout, statement timeout or cancel, conflicts, XX internal (a damaged page or index): rows of one act may be the
+// reason, and the acts beside it in a batch may do without it.
+const ofOneAct = /^(55P03|57014|40|XX)/
+
+/** A whole batch was refused and surely not applied, perhaps because of a few of its acts. */
+export function mayBeOfOneAct(error: unknown): boolean {
+  if (!(error instanceof DatabaseUnavailable)) return true
+  return error.isAnswered && error.outcome === 'not-applied' && ofOneAct.test(error.code)
+}
+
+/** Somebody else held a row for longer than `lock_timeout`. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof DatabaseUnavailable && error.isAnswered && error.code === '55P03'
 }
 
 /** The database refused a statement. */
@@ -68,5 +94,5 @@ export function classify(error: unknown, statement: string, isCommit = false): D
   const answered = severity === 'ERROR' && typeof code === 'string'
   if (answered && !unavailable.test(code)) return new StatementFailed(statement, code, constraint, table)
   const outcome = isCommit && !answered ? 'unknown' : 'not-applied'
-  return new DatabaseUnavailable(outcome, typeof code === 'string' ? code : 'closed')
+  return new DatabaseUnavailable(outcome, typeof code === 'string' ? code : 'closed', answered)
 }

@@ -15,6 +15,7 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
+import { isPowerful } from './assert-trustworthy.ts'
 import { hmacPads } from './context-proof.ts'
 
 export interface Migration {
@@ -196,7 +197,6 @@ export const entryRoles = ['sotto_app', 'sotto_relay', 'sotto_sequencer', 'sotto
 
 interface LoginRole {
   readonly powerful: boolean
-  readonly owns: boolean
   readonly inherits: boolean
   readonly has_grant_options: boolean
   readonly database: string
@@ -206,9 +206,9 @@ interface LoginRole {
 async function admitLogin(client: MigrationClient, loginRole: string): Promise<void> {
   const login = pg.escapeIdentifier(loginRole)
   const { rows } = await client.query(
-    `select rolsuper or rolbypassrls as powerful, rolinherit as inherits,
+    `select ${isPowerful('pg_roles.oid')} as powerful, rolinherit as inherits,
        current_setting('server_version_num')::int >= 160000 as has_grant_options,
-       current_database() as database, pg_has_role(oid, 'sotto_owner', 'member') as owns
+       current_database() as database
      from pg_roles where rolname = $1`,
     [loginRole],
   )
@@ -217,9 +217,9 @@ async function admitLogin(client: MigrationClient, loginRole: string): Promise<v
     return admitLogin(client, loginRole)
   }
   const role = rows[0] as LoginRole
-  if (role.powerful || role.owns) {
+  if (role.powerful) {
     throw new Error(
-      `The login role ${loginRole} is a superuser, bypasses row-level security or owns the schema. Choose an ordinary role.`,
+      `The login role ${loginRole} is a superuser, bypasses row-level security, owns the schema, or is a member of a role that does. Choose an ordinary role.`,
     )
   }
   if (role.inherits) await client.query(`alter role ${login} noinherit`)

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { traitsOfDatabase, type DatabaseTraits } from './assert-trustworthy.ts'
 
 /** One connection outside of any pool: for an operator's command, as whoever the URL says. It is closed afterwards. */
 export async function withPlainConnection<T>(
@@ -23,23 +24,10 @@ export async function withPlainConnection<T>(
 
 const CONNECT_MS_MAX = 10_000
 
-export interface PostgresState {
-  /** As in `server_version_num`: 150004 is 15.4. */
-  readonly version: number
-  /** A superuser, or one who bypasses row-level security. */
-  readonly powerful: boolean
-  readonly fsync: string
-  readonly commit: string
-}
-
 /** What an operator wants to know of a PostgreSQL before Sotto trusts it with anything. */
-export async function inspectPostgres(url: string): Promise<PostgresState> {
+export async function inspectPostgres(url: string): Promise<DatabaseTraits> {
   return withPlainConnection(url, 'sotto doctor', async (client) => {
-    const { rows } = await client.query<PostgresState>(
-      `select current_setting('server_version_num')::int as version, rolsuper or rolbypassrls as powerful,
-         current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit
-       from pg_roles where rolname = session_user`,
-    )
+    const { rows } = await client.query<DatabaseTraits>(traitsOfDatabase)
     return rows[0]!
   })
 }

@@ -13,6 +13,7 @@ import {
   type PostgresServer,
 } from '../../../../../packages/testkit/src/postgres-server.ts'
 import { Secret } from '../phi/phi.ts'
+import { assertTrustworthy } from './assert-trustworthy.ts'
 import { DatabaseUnavailable } from './errors.ts'
 import { openPostgres, type Postgres } from './postgres.ts'
 import { statement } from './tx.ts'
@@ -139,6 +140,75 @@ describe.runIf(databaseKinds.includes('postgres'))('a database that goes away', 
       tenantProof: testContextProof,
     })
     await expect(owner).rejects.toThrow('owns the schema')
+  })
+
+  test.each([
+    ['a superuser', 'create role boss superuser; grant boss to trudy'],
+    ['one who bypasses row-level security', 'create role ghost bypassrls; grant ghost to trudy'],
+    ['those who run programs on the server', 'grant pg_execute_server_program to trudy'],
+  ])('a login role is refused that is a member of %s, though it inherits nothing', async (_, powers) => {
+    const grants = `create role trudy login noinherit; grant connect on database postgres to trudy; ${powers}`
+    await asAdmin(server.adminUrl(), (client) => client.query(grants))
+    const url = server.urlOf('trudy', 'postgres')
+    const opening = openPostgres({ url, poolSize: 1, lanes: 0, tenantProof: testContextProof })
+    await expect(opening).rejects.toThrow('is a member of a role that does')
+    await asAdmin(server.adminUrl(), (client) =>
+      client.query('drop owned by trudy; drop role trudy; drop role if exists boss; drop role if exists ghost'),
+    )
+  })
+
+  const commitMode = statement<{ mode: string }>(
+    'test.commit-mode',
+    `select current_setting('synchronous_commit') as mode`,
+  )
+
+  test.each([
+    ['off', 'on'],
+    ['local', 'on'],
+    ['remote_apply', 'remote_apply'],
+  ])('whoever sets synchronous_commit to %s gets %s', async (wished, kept) => {
+    await asAdmin(server.adminUrl(), (client) =>
+      client.query(`alter role ${TEST_LOGIN_ROLE} set synchronous_commit = ${wished}`),
+    )
+    const opened = await openPostgres({
+      url: server.urlOf(TEST_LOGIN_ROLE, 'postgres'),
+      poolSize: 1,
+      lanes: 1,
+      tenantProof: testContextProof,
+    })
+    expect(await opened.withTx(asClinic, (tx) => tx.rows(commitMode))).toEqual([{ mode: kept }])
+    expect(await opened.lane(0).withTx((tx) => tx.rows(commitMode))).toEqual([{ mode: kept }])
+    await opened[Symbol.asyncDispose]()
+    await asAdmin(server.adminUrl(), (client) => client.query(`alter role ${TEST_LOGIN_ROLE} reset synchronous_commit`))
+  })
+
+  test('a cluster that does not wait for its disk is refused', async () => {
+    await using careless = await startPostgresServer(['fsync=off'])
+    await migrateTestPostgres(careless.adminUrl())
+    const url = careless.urlOf(TEST_LOGIN_ROLE, 'postgres')
+    const opening = openPostgres({ url, poolSize: 1, lanes: 0, tenantProof: testContextProof })
+    await expect(opening).rejects.toThrow('fsync = off')
+  })
+
+  test('PostgreSQL before 15 is refused', () => {
+    const traits = { version: 150_000, fsync: 'on', powerful: false }
+    expect(() => assertTrustworthy(traits)).not.toThrow()
+    expect(() => assertTrustworthy({ ...traits, version: 140_012 })).toThrow('PostgreSQL 14 is too old')
+  })
+
+  test('a commit whose answer was lost is unknown, also when a write that nobody awaited lost its answer, too', async () => {
+    await using relay = await startRelay(server.urlOf(TEST_LOGIN_ROLE, 'postgres'), true)
+    const cut = await openPostgres({ url: relay.url, poolSize: 1, lanes: 0, tenantProof: testContextProof })
+    const key = randomUUID()
+    const attempt = cut.withTx(asClinic, async (tx) => {
+      await tx.rows(one)
+      relay.cutAtNextCommit()
+      tx.send(publish, [clinic, randomUUID(), key])
+    })
+    await expect(attempt).rejects.toMatchObject({ name: 'DatabaseUnavailable', outcome: 'unknown' })
+    await relay.settled
+    expect(await outboxOf(key)).toBe(1)
+    await cut[Symbol.asyncDispose]()
   })
 
   test('a database that is not there at the start is said to be unavailable', async () => {

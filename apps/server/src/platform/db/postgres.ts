@@ -6,7 +6,8 @@ import pg from 'pg'
 import { dbLimits } from '../limits/db-limits.ts'
 import { Secret } from '../phi/phi.ts'
 import type { ContextProof } from './context-proof.ts'
-import { classify, DatabaseUnavailable, StatementFailed } from './errors.ts'
+import { assertTrustworthy, traitsOfDatabase, type DatabaseTraits } from './assert-trustworthy.ts'
+import { classify, DatabaseUnavailable, StatementFailed, UnsafeDatabase } from './errors.ts'
 import { attempt, isUsable, type Entry } from './transaction.ts'
 import type { Db, Lane, LaneTx } from './tx.ts'
 import { wireTypes } from './wire-types.ts'
@@ -35,11 +36,11 @@ export interface Postgres extends Db, AsyncDisposable {
  * itself when the database comes back.
  *
  * Durability: `withTx` resolves after COMMIT was answered. Retries: conflicts only, at most `dbLimits.attemptsMax`.
- * @throws DatabaseUnavailable when it cannot be reached, StatementFailed `tx.login` when the login role has rights
+ * @throws DatabaseUnavailable when it cannot be reached, UnsafeDatabase when it is not to be trusted
  */
 export async function openPostgres(options: PostgresOptions): Promise<Postgres> {
-  const pool = createPool(options, options.poolSize)
-  const lanePools = Array.from({ length: options.lanes }, () => createPool(options, 1))
+  const pool = createPool(options, { ...ordinary, max: options.poolSize })
+  const lanePools = Array.from({ length: options.lanes }, () => createPool(options, ofLane))
   const lanes: Lane[] = (lanePools.length === 0 ? [pool] : lanePools).map((lanePool) => ({
     withTx: (fn) => withRetry(lanePool, options.tenantProof, { role: 'app', tenantId: undefined }, fn),
   }))
@@ -54,7 +55,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
     },
   }
   try {
-    await onConnection(pool, refusePowerfulLogin)
+    await onConnection(pool, ping)
   } catch (error) {
     await db[Symbol.asyncDispose]()
     throw error
@@ -63,18 +64,31 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
 }
 
 // The embedded engine has one session for ever, so a new connection may meet the statements that an old one prepared.
-const sessionSetUp = `deallocate all; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'iso_8601';
+const sessionSetUp = (
+  lockTimeoutMs: number,
+): string => `deallocate all; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'iso_8601';
   set bytea_output = 'hex'; set statement_timeout = ${dbLimits.statementTimeoutMs};
-  set lock_timeout = ${dbLimits.lockTimeoutMs};
-  set idle_in_transaction_session_timeout = ${dbLimits.idleInTransactionTimeoutMs}`
+  set lock_timeout = ${lockTimeoutMs};
+  set idle_in_transaction_session_timeout = ${dbLimits.idleInTransactionTimeoutMs}; ${traitsOfDatabase}`
 
-function createPool(options: PostgresOptions, max: number): pg.Pool {
+interface PoolUse {
+  readonly max: number
+  /** How long a caller waits for a connection: one that is made, or one that another has. */
+  readonly patienceMs: number
+  readonly lockTimeoutMs: number
+}
+
+const ordinary = { patienceMs: dbLimits.acquireTimeoutMs, lockTimeoutMs: dbLimits.lockTimeoutMs }
+/** Nobody else has a lane's only connection, and whoever waits for a row in it holds up everyone behind. */
+const ofLane: PoolUse = { max: 1, patienceMs: dbLimits.connectTimeoutMs, lockTimeoutMs: dbLimits.laneLockTimeoutMs }
+
+function createPool(options: PostgresOptions, use: PoolUse): pg.Pool {
   const url = options.url instanceof Secret ? options.url.reveal() : options.url
   const pool = new pg.Pool({
     connectionString: url,
-    max,
+    max: use.max,
     idleTimeoutMillis: 0,
-    connectionTimeoutMillis: dbLimits.acquireTimeoutMs,
+    connectionTimeoutMillis: use.patienceMs,
     query_timeout: dbLimits.answerTimeoutMs,
     keepAlive: true,
     pipeline: true,
@@ -84,7 +98,10 @@ function createPool(options: PostgresOptions, max: number): pg.Pool {
     onConnect: async (client) => {
       // A connection that dies while a transaction holds it reports that twice: to the transaction, and here.
       client.on('error', (error) => options.onConnectionError?.(codeOf(error)))
-      await client.query(sessionSetUp)
+      const answers = (await client.query(
+        sessionSetUp(use.lockTimeoutMs),
+      )) as unknown as pg.QueryResult<DatabaseTraits>[]
+      assertTrustworthy(answers.at(-1)!.rows[0]!)
     },
   })
   // The pool repeats what its idle connections report; it has been heard above.
@@ -110,7 +127,7 @@ async function withRetry<T>(
     } catch (error) {
       if (!(error instanceof StatementFailed && error.isConflict)) throw error
       // Losing five times in a row says that the database is too busy for this, not that the request is wrong.
-      if (attempts === dbLimits.attemptsMax) throw new DatabaseUnavailable('not-applied', error.sqlState)
+      if (attempts === dbLimits.attemptsMax) throw new DatabaseUnavailable('not-applied', error.sqlState, true)
     }
     await delay(dbLimits.retryDelayMs * 2 ** (attempts - 1))
   }
@@ -121,7 +138,7 @@ async function onConnection<T>(pool: pg.Pool, use: (client: pg.PoolClient) => Pr
   try {
     client = await pool.connect()
   } catch (error) {
-    throw new DatabaseUnavailable('not-applied', codeOf(error as Error))
+    throw error instanceof UnsafeDatabase ? error : new DatabaseUnavailable('not-applied', codeOf(error as Error))
   }
   try {
     const result = await use(client)
@@ -139,24 +156,4 @@ async function ping(client: pg.ClientBase): Promise<void> {
   } catch (error) {
     throw classify(error, 'tx.ping')
   }
-}
-
-/**
- * Row-level security does not bind a superuser, a role with BYPASSRLS or a member of the owner, so a server that logs in
- * as one would have no tenants' walls at all.
- */
-async function refusePowerfulLogin(client: pg.ClientBase): Promise<void> {
-  const { rows } = await client
-    .query<{ powerful: boolean }>(
-      `select rolsuper or rolbypassrls or coalesce(pg_has_role(session_user, to_regrole('sotto_owner'), 'member'), false)
-         as powerful from pg_roles where rolname = session_user`,
-    )
-    .catch((error: unknown) => {
-      throw classify(error, 'tx.login')
-    })
-  if (rows[0]?.powerful === false) return
-  throw new Error(
-    'The role in DATABASE_URL is a superuser, bypasses row-level security or owns the schema. ' +
-      'Log in as a role without rights of its own: create role sotto_login login noinherit password …; then run sotto migrate.',
-  )
 }

@@ -10,7 +10,7 @@
 import assert from 'node:assert'
 import type { Duplex } from 'node:stream'
 import type pg from 'pg'
-import { classify, DatabaseUnavailable } from './errors.ts'
+import { classify, DatabaseUnavailable, type StatementFailed } from './errors.ts'
 import type { ContextProof } from './context-proof.ts'
 import type { LaneTx, Statement, TxScope } from './tx.ts'
 import { checkParameters } from './wire-types.ts'
@@ -19,10 +19,15 @@ const begin = { name: 'tx.begin', text: 'begin' }
 const commit = { name: 'tx.commit', text: 'commit' }
 const rollback = { name: 'tx.rollback', text: 'rollback' }
 
+// What is answered is on disk, whatever the settings of the role, the database or the cluster say: `synchronous_commit` is
+// `on` in each transaction, and stays what it is where it is stricter.
 const enter = {
   name: 'tx.enter',
   text: `select set_config('search_path', 'sotto, pg_temp', true), set_config('sotto.tenant_id', $1, true),
-    set_config('sotto.tenant_proof', $2, true), set_config('sotto.role_proof', $3, true), set_config('role', $4, true)`,
+    set_config('sotto.tenant_proof', $2, true), set_config('sotto.role_proof', $3, true),
+    set_config('synchronous_commit',
+      case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end, true),
+    set_config('role', $4, true)`,
 }
 const enterTenant = {
   name: 'tx.enter-tenant',
@@ -65,13 +70,24 @@ async function finish(client: pg.ClientBase, tx: OpenTx): Promise<void> {
   try {
     answer = await client.query(commit)
   } catch (error) {
-    const failure = (await tx.settled()) ?? classify(error, commit.name, true)
+    const failure = await outcomeOf(tx, classify(error, commit.name, true))
     if (failure instanceof DatabaseUnavailable && failure.outcome === 'unknown') broken.add(client)
     throw failure
   }
   const failure = await tx.settled()
   if (failure !== undefined) throw failure
   assert(answer.command === 'COMMIT', 'A transaction ended by itself before its COMMIT')
+}
+
+/**
+ * COMMIT has been sent. Only a statement that the server itself refused says that it cannot have worked: one that lost its
+ * answer, as COMMIT did, says nothing.
+ */
+async function outcomeOf(tx: OpenTx, ofCommit: DatabaseUnavailable | StatementFailed): Promise<Error> {
+  const first = await tx.settled()
+  if (first === undefined) return ofCommit
+  const isLost = first instanceof DatabaseUnavailable && !first.isAnswered
+  return isLost && ofCommit instanceof DatabaseUnavailable ? ofCommit : first
 }
 
 /** A failed rollback is a broken connection: the caller throws it away, and the server rolls back by itself. */

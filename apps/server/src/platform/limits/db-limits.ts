@@ -5,13 +5,21 @@ export const dbLimits = {
   statementTimeoutMs: 15_000,
   /** Waiting longer for a row means that its holder hangs: better one retryable problem than a queue. */
   lockTimeoutMs: 5_000,
+  /** The same in a lane of group commit, where a whole batch waits; who meets a held row is tried again on its own. */
+  laneLockTimeoutMs: 500,
   /** A transaction whose process has gone silent must not hold its locks. */
   idleInTransactionTimeoutMs: 10_000,
   /** The client's own patience, for a server that does not even answer "cancelled" (a cut cable). */
   answerTimeoutMs: 20_000,
   /** How long a caller waits for a free connection, or for a new one to be made. */
   acquireTimeoutMs: 10_000,
+  /** How long a lane waits for a new connection. */
   connectTimeoutMs: 5_000,
+  /** How long an act waits for its turn in a lane before its caller is told to try again later. */
+  queueWaitMs: 10_000,
+  /** The pauses before an act whose row somebody else holds is tried again; they double up to the maximum. */
+  heldRetryMs: 25,
+  heldRetryMsMax: 500,
   /** Attempts at a transaction that loses to a concurrent one (serialization failure, deadlock). */
   attemptsMax: 5,
   /** The pause before the second attempt; it doubles with each further one. */
