@@ -18,7 +18,7 @@ import { compose, type Composition } from './compose.ts'
 import type { Config } from './config.ts'
 import { findDeploymentId } from '../platform/db/deployment-id.ts'
 import { ensureSystemTenant, recordLife } from './deployment.ts'
-import { startJobs } from './jobs.ts'
+import { startJobs, type Jobs } from './jobs.ts'
 import { openDatabase, openKeyring } from './open-ground.ts'
 import { VERSION } from './version.ts'
 
@@ -136,26 +136,30 @@ async function listen(
     onClose: ({ ctx, id }) => composition.board.remove(ctx.tenantId, ctx.userId, id),
     isDraining: () => isDraining,
   })
-  await composition.deliveries.sweep()
-  const jobs = startJobs(composition, log)
-  await app.listen({ host: config.host, port: config.port })
-  const { port } = app.server.address() as AddressInfo
-  await recordLife(composition, 'deployment.start')
-  log.info('server.started', { port, version: VERSION, nodeId: composition.nodeId })
-
+  const running: { jobs?: Jobs } = {}
+  let isRecorded = false
+  // From here on something may run that keeps the process alive, so a start that fails further down stops it as well.
   stack.defer(async () => {
     isDraining = true
     log.info('server.draining', {})
-    jobs.stop()
+    running.jobs?.stop()
     await sockets.drain()
     await app.close()
     await composition.appender.idle()
     await composition.cursorMover.idle()
-    await jobs.idle()
+    await running.jobs?.idle()
+    if (!isRecorded) return
     await audit.flushRefusals(true)
     await recordLife(composition, 'deployment.stop')
     log.info('server.stopped', {})
   })
+  await composition.deliveries.sweep()
+  running.jobs = startJobs(composition, log)
+  await app.listen({ host: config.host, port: config.port })
+  const { port } = app.server.address() as AddressInfo
+  await recordLife(composition, 'deployment.start')
+  isRecorded = true
+  log.info('server.started', { port, version: VERSION, nodeId: composition.nodeId })
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return { url: `http://${host}:${port}`, port }
 }
