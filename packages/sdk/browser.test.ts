@@ -77,6 +77,26 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', { timeout: 120_000 },
     expect(sent.map(({ payload }) => payload)).toEqual([{ v: 1, type: 'text', text: 'Written in the lift' }])
   })
 
+  test('a page knows at once that it has no network, although its socket seems open, and is back as fast', async () => {
+    await using server = await startPeerServer()
+    server.peer.createConversation(ward, [alice, bob])
+    await using house = await openBrowserHouse(server.url)
+    const page = await openTab(house)
+    await connectTab(page, alice)
+    // Within a second: the heartbeat would take a minute.
+    const soon = { timeout: 1_000 }
+    const becomes = (status: string, options: { readonly timeout: number }) =>
+      page.waitForFunction((wanted) => window.sotto.connection.getSnapshot().status === wanted, status, options)
+    await house.context.setOffline(true)
+    await becomes('offline', soon)
+    await page.evaluate(async (id) => void (await window.sotto.conversation(id).send('In the tunnel')), ward)
+    await house.context.setOffline(false)
+    await becomes('online', { timeout: 5_000 })
+    await page.waitForFunction(() => window.sotto.outbox.getSnapshot().waiting === 0)
+    const texts = server.peer.log(ward).flatMap(({ payload }) => (payload.type === 'text' ? [payload.text] : []))
+    expect(texts).toEqual(['In the tunnel'])
+  })
+
   test('one tab sends for all, and the next one takes over when it is closed', async () => {
     await using server = await startPeerServer()
     server.peer.createConversation(ward, [alice, bob])

@@ -9,7 +9,7 @@ import type { EndReason, Link } from '../sync/state.ts'
  * | connecting | the first connection is being made |
  * | online | everything arrives as it happens |
  * | reconnecting | the connection is lost; the next attempt is under way or planned |
- * | offline | the device says that it has no network; attempts go on, ever more seldom |
+ * | offline | the device says that it has no network, and no answer proves it wrong; attempts go on, ever more seldom |
  * | ended | nothing more is tried until `reconnect()`; `reason` says why |
  *
  * Whatever it is, messages may be sent: they wait on the device.
@@ -62,7 +62,7 @@ function renderLink(core: Core, link: Link): ConnectionSnapshot {
   if (link.phase === 'ended') return { status: 'ended', reason: link.ended ?? 'closed', problem }
   const { clock } = core
   const onDevice = (at: number): number => Math.round(clock.now() + at - clock.monotonicMs())
-  if (link.phase === 'live') {
+  if (link.phase === 'live' && !link.offline) {
     const expiring = link.expiring && { ...link.expiring, endsAt: onDevice(link.expiring.endsAt) }
     return { status: 'online', slow: link.slow, expiring }
   }

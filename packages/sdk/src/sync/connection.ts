@@ -102,7 +102,7 @@ function leaveSocket(draft: Draft): void {
     if (!conversation.own.moving && conversation.typing.size === 0) continue
     putConversation(draft, { ...conversation, own: { ...conversation.own, moving: false }, typing: new Set() })
   }
-  setLink(draft, { slow: false, expiring: null, syncAgain: false })
+  setLink(draft, { slow: false, expiring: null, probe: null, syncAgain: false })
 }
 
 /** A sign of life: the silence begins anew. */
@@ -111,13 +111,16 @@ export function heard(draft: Draft): void {
 }
 
 export function onLive(draft: Draft): void {
-  setLink(draft, { phase: 'live', wasLive: true, problem: null, freshToken: false })
+  setLink(draft, { phase: 'live', wasLive: true, problem: null, freshToken: false, offline: false, probe: null })
   setDeadline(draft, 'stable', draft.env.now + STABLE_MS)
 }
 
 /** An answer has come: the connection is as slow as the oldest one that is still awaited. */
 export function onAnswer(draft: Draft): void {
-  const first = draft.state.commands.values().next().value
+  const { link, commands } = draft.state
+  // Devices are wrong about their networks; an answer is not.
+  if (link.probe !== null && !commands.has(link.probe)) setLink(draft, { offline: false, probe: null })
+  const first = commands.values().next().value
   if (first === undefined) {
     clearDeadline(draft, 'slow')
     clearDeadline(draft, 'stuck')
@@ -138,11 +141,23 @@ export function wake(draft: Draft): void {
   setDeadlineNoLater(draft, 'silent', draft.env.now + WAKE_MS)
 }
 
+/**
+ * The device has lost its network, or has one again. A socket that seems open is asked for life at once: it is dead soon,
+ * or it shows that the device is wrong.
+ */
+export function onNetwork(draft: Draft, offline: boolean): void {
+  const probe = offline && isOpen(draft.state) ? draft.state.nextCommandId : null
+  setLink(draft, { offline, probe })
+  if (!offline || probe !== null) wake(draft)
+}
+
 export function restart(draft: Draft): void {
   const { phase } = draft.state.link
   if (phase !== 'ended' && phase !== 'waiting') return
   setLink(draft, { failures: 0, freshToken: true, problem: null })
-  open(draft)
+  // Not started yet: who the user is has to be found out first, and start opens it.
+  if (draft.state.me === null) setLink(draft, { phase: 'idle', ended: null })
+  else open(draft)
 }
 
 /** @returns whether `key` was one of the connection's own */

@@ -58,7 +58,10 @@ export interface Link {
   readonly attempt: number
   readonly failures: number
   readonly wasLive: boolean
+  /** The device says that it has no network, and nothing has come since that proves it wrong. */
   readonly offline: boolean
+  /** Id of the command whose answer would prove it wrong. */
+  readonly probe: number | null
   readonly slow: boolean
   readonly expiring: Expiring | null
   readonly nextAttemptAt: number | null
@@ -271,6 +274,7 @@ export const initialState: SyncState = {
     failures: 0,
     wasLive: false,
     offline: false,
+    probe: null,
     slow: false,
     expiring: null,
     nextAttemptAt: null,

@@ -147,6 +147,35 @@ describe('the connection', () => {
     expect(driver.state.link.phase).toBe('opening')
   })
 
+  test('is offline the moment the device says so, and drops a socket that shows no life soon after', () => {
+    const driver = createDriver()
+    driver.goLive()
+    driver.do({ type: 'network', offline: true })
+    expect(driver.state.link).toMatchObject({ phase: 'live', offline: true })
+    expect(driver.writes()).toMatchObject([{ op: 'ping' }])
+    driver.pass(5_000)
+    expect(driver.state.link).toMatchObject({ phase: 'waiting', offline: true })
+    driver.do({ type: 'network', offline: false })
+    expect(driver.state.link).toMatchObject({ phase: 'opening', offline: false })
+  })
+
+  test('believes an answer more than the device, and nothing that was on its way before', () => {
+    const driver = createDriver()
+    driver.goLive()
+    driver.do({ type: 'outbox-add', record: message(1), stored: true })
+    driver.do({ type: 'network', offline: true })
+    driver.answer('message.send', { entryId: message(1).entryId, seq: 2, countable: 1, at: epoch })
+    expect(driver.state.link.offline).toBe(true)
+    driver.answer('ping', { at: epoch })
+    expect(driver.state.link).toMatchObject({ phase: 'live', offline: false })
+
+    // A device that is wrong from the start, too.
+    const other = createDriver()
+    other.do({ type: 'network', offline: true })
+    other.goLive()
+    expect(other.state.link).toMatchObject({ phase: 'live', offline: false })
+  })
+
   test('keeps that the session ends soon until the server takes it back, or the socket is another one', () => {
     const driver = createDriver()
     const expiring = { op: 'session', state: 'expiring', reason: 'idle', at: epoch, endsAt: '2026-01-01T00:02:00.000Z' }

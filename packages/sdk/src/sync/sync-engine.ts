@@ -1,4 +1,4 @@
-import { cut, end, onClosed, onConnectionDeadline, onOpenFailed, open, restart, wake } from './connection.ts'
+import { cut, end, onClosed, onConnectionDeadline, onNetwork, onOpenFailed, open, restart, wake } from './connection.ts'
 import {
   askForCursors,
   markRead,
@@ -15,7 +15,6 @@ import {
   own,
   putConversation,
   sendCommand,
-  setLink,
   type Draft,
 } from './draft.ts'
 import { onEntries, onFrame, onObserved, onSyncDeadline, requestSync, upsert } from './frames.ts'
@@ -78,8 +77,7 @@ function apply(draft: Draft, input: Input): void {
     case 'wake':
       return wake(draft)
     case 'network':
-      setLink(draft, { offline: input.offline })
-      return input.offline ? undefined : wake(draft)
+      return onNetwork(draft, input.offline)
     case 'open-failed':
       return onOpenFailed(draft, input.attempt, input.problem)
     case 'closed':
