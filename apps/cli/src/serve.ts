@@ -33,7 +33,7 @@ async function showDemo(config: Config, server: RunningServer, stopping: AbortSi
     })
     say(renderSignIns(demo, server.url))
   } catch (error) {
-    // Whoever stops the server while the clinic is being made has not met a mistake. The next start makes another one.
+    // Whoever stops the server while the clinic is being made has not met a mistake. The next start goes on with it.
     if (!stopping.aborted) throw error
   }
 }

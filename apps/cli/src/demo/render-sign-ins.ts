@@ -1,4 +1,4 @@
-import type { Demo } from './seed-demo.ts'
+import type { Demo } from './demo-files.ts'
 
 /** The demo's sign-ins as a table for the terminal. */
 export function renderSignIns(demo: Demo, url: string): string {

@@ -95,6 +95,7 @@ export function composeRooms({
   const board = createPresenceBoard(bus)
   return {
     ...ground,
+    deploymentId,
     ...composeConversations({
       ...ground,
       access,
