@@ -62,26 +62,42 @@ describe('on PostgreSQL', () => {
     expect(init.stdout).toContain('Applied 0001_ground.sql')
     expect(init.stdout).toContain('Tenant north-clinic is ready.')
     link = LINK.exec(init.stdout)![2]!
-    const doctor = await runShell(shell[1]!, env)
+    const doctor = await runShell(shell[2]!, env)
     expect(doctor.stdout).toContain('ok    The schema is up to date, and the keyring belongs to it')
     expect(doctor.code).toBe(0)
   })
 
-  test('a second tenant of the same name is refused', async () => {
-    expect(await runShell(shell[0]!, env)).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('Another tenant has this short name') as string,
-    })
+  test('a second tenant of the same name is refused, and told how a lost link is renewed', async () => {
+    const { code, stdout, stderr } = await runShell(shell[0]!, env)
+    expect(code).toBe(1)
+    expect(stdout).not.toMatch(LINK)
+    expect(stderr).toContain('Another tenant has this short name')
+    expect(stderr).toContain('sotto init --renew-link --tenant north-clinic')
+  })
+
+  test('section 4 renews the link, and nobody but an administrator gets one', async () => {
+    // As the server's own role: it needs no owner of the database.
+    const { DATABASE_OWNER_URL: _owner, ...serverEnv } = env
+    const renewed = await runShell(shell[1]!, serverEnv)
+    expect(renewed).toMatchObject({ code: 0, stderr: '' })
+    const lost = link
+    link = LINK.exec(renewed.stdout)![2]!
+    expect(link).not.toBe(lost)
+    await expectRefusedRenewals(serverEnv)
+    await using server = await startServerProcess(serverEnv, ['serve'])
+    const late = signInByLink({ url: server.url, token: lost, password: PASSWORD, ...device })
+    await expect(late).rejects.toMatchObject({ code: 'identity/link-invalid' })
+    expect(await server.stop()).toBe(0)
   })
 
   test('section 5 brings a lost keyring back', async () => {
     const keyring = env['SOTTO_KEYRING_DIR']!
-    expect(await runShell(shell[2]!, env)).toMatchObject({ code: 0 })
+    expect(await runShell(shell[3]!, env)).toMatchObject({ code: 0 })
     await rm(keyring, { recursive: true })
     expect(await runCli(['doctor'], env)).toMatchObject({ code: 1 })
     const migrate = await runCli(['migrate'], env)
     expect(migrate).toMatchObject({ code: 1, stderr: expect.stringContaining('There is no keyring') as string })
-    const back = await runShell(shell[3]!, env)
+    const back = await runShell(shell[4]!, env)
     expect(back.stdout).toContain('the keyring belongs to it')
     expect(back.code).toBe(0)
   })
@@ -116,9 +132,15 @@ describe('on PostgreSQL', () => {
   })
 
   test('section 9 shows what was done, and that it was looked at', async () => {
-    const { code, stdout } = await runShell(shell[4]!, env)
+    const { code, stdout } = await runShell(shell[5]!, env)
     expect(code).toBe(0)
-    for (const action of ['tenant.create', 'sign-in-link.redeem', 'user.create', 'session.create'])
+    for (const action of [
+      'tenant.create',
+      'sign-in-link.create',
+      'sign-in-link.redeem',
+      'user.create',
+      'session.create',
+    ])
       expect(stdout).toContain(action)
     expect(stdout).toContain('"code":"link-unknown-used-or-expired"')
     expect(stdout).toContain('deployment.start')
@@ -129,7 +151,7 @@ describe('on PostgreSQL', () => {
   })
 
   test('section 10 finds nothing to migrate, and says so', async () => {
-    const { code, stdout } = await runShell(shell[5]!, env)
+    const { code, stdout } = await runShell(shell[6]!, env)
     expect(code).toBe(0)
     expect(stdout.match(/The schema is up to date\./g)).toHaveLength(2)
   })
@@ -152,19 +174,51 @@ describe('on PostgreSQL', () => {
   })
 })
 
-test('on the embedded database: init, a link, an administrator, a user', async () => {
-  await using folder = await makeDataFolder()
-  const init = await runShell((await readBlocks(GUIDE, 'sh'))[0]!, folder.env)
-  expect(init.code).toBe(0)
-  await using server = await startServerProcess(folder.env, ['serve'])
-  const [script] = await readBlocks(GUIDE, 'ts')
-  const made = await runTypeScript('embedded-set-up', script!, [server.url, LINK.exec(init.stdout)![2]!, PASSWORD])
-  expect(made).toMatchObject({ code: 0, stderr: '' })
-  expect(made.stdout).toMatch(LINK)
-  expect(await server.stop()).toBe(0)
-  const list = await runCli(['audit', 'list', '--tenant', 'north-clinic'], folder.env)
-  expect(list.stdout).toContain('user.create')
+describe('on the embedded database', () => {
+  let folder: DataFolder
+  let link: string
+
+  beforeAll(async () => {
+    folder = await makeDataFolder()
+  })
+  afterAll(() => folder[Symbol.asyncDispose]())
+
+  test('init, and another link in place of the lost one', async () => {
+    const [first, renew] = await readBlocks(GUIDE, 'sh')
+    const init = await runShell(first!, folder.env)
+    expect(init.code).toBe(0)
+    const renewed = await runShell(renew!, folder.env)
+    expect(renewed).toMatchObject({ code: 0, stderr: '' })
+    link = LINK.exec(renewed.stdout)![2]!
+    expect(link).not.toBe(LINK.exec(init.stdout)![2])
+    await expectRefusedRenewals(folder.env)
+  })
+
+  test('an administrator, a user', async () => {
+    await using server = await startServerProcess(folder.env, ['serve'])
+    const [script] = await readBlocks(GUIDE, 'ts')
+    const made = await runTypeScript('embedded-set-up', script!, [server.url, link, PASSWORD])
+    expect(made).toMatchObject({ code: 0, stderr: '' })
+    expect(made.stdout).toMatch(LINK)
+    expect(await server.stop()).toBe(0)
+    const list = await runCli(['audit', 'list', '--tenant', 'north-clinic'], folder.env)
+    expect(list.stdout).toContain('user.create')
+  })
 })
+
+/** Asked for nobody who is an administrator there, the command ends with 1, says why and prints no link. */
+async function expectRefusedRenewals(env: Readonly<Record<string, string>>): Promise<void> {
+  const refusals = [
+    [['--tenant', 'south-clinic'], 'There is no tenant south-clinic.'],
+    [['--tenant', 'north-clinic', '--admin-login', 'bob@north.example'], 'Nobody at north-clinic signs in as bob'],
+  ] as const
+  for (const [options, reason] of refusals) {
+    const { code, stdout, stderr } = await runCli(['init', '--renew-link', ...options], env)
+    expect(code).toBe(1)
+    expect(stderr).toContain(`sotto: ${reason}`)
+    expect(stdout).toBe('')
+  }
+}
 
 async function syncAs(url: string, token?: string): Promise<{ readonly token: string }> {
   const sotto = connect(await signIn({ url, ...administrator, ...device }))

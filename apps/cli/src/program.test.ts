@@ -15,7 +15,8 @@ describe('help', { timeout: 60_000 }, () => {
   test('of a command names its options', async () => {
     const { code, stdout } = await runCli(['init', '--help'], {})
     expect(code).toBe(0)
-    for (const option of ['--tenant', '--name', '--admin-login', '--admin-name']) expect(stdout).toContain(option)
+    for (const option of ['--tenant', '--name', '--admin-login', '--admin-name', '--renew-link'])
+      expect(stdout).toContain(option)
   })
 
   test('is offered when a command does not exist, and the exit code says so', async () => {
@@ -74,6 +75,22 @@ describe('a command that cannot begin', { timeout: 60_000 }, () => {
     expect(stderr).toContain('--tenant: lowercase letters, digits and hyphens')
     expect(stderr).toContain('--admin-login: no spaces')
     expect(stderr).toContain('--admin-name')
+    expect(existsSync(folder.env['SOTTO_KEYRING_DIR']!)).toBe(false)
+  })
+
+  test('tells what init lacks, and what it does not take for another link', async () => {
+    await using folder = await makeDataFolder()
+    const lacking = await runCli(['init', '--tenant', 'north'], folder.env)
+    expect(lacking.code).toBe(1)
+    for (const option of ['--name', '--admin-login', '--admin-name'])
+      expect(lacking.stderr).toContain(`${option}: is needed`)
+    const both = await runCli(['init', '--renew-link', '--tenant', 'north', '--name', 'North'], folder.env)
+    expect(both).toMatchObject({ code: 1, stderr: expect.stringContaining('--renew-link takes --tenant') as string })
+    const wrong = await runCli(['init', '--renew-link', '--tenant', 'North Clinic', '--admin-login', 'a b'], folder.env)
+    expect(wrong.stderr).toContain('--tenant: lowercase letters, digits and hyphens')
+    expect(wrong.stderr).toContain('--admin-login: no spaces')
+    const nothing = await runCli(['init', '--renew-link', '--tenant', 'north'], folder.env)
+    expect(nothing).toMatchObject({ code: 1, stderr: expect.stringContaining('There is nothing at') as string })
     expect(existsSync(folder.env['SOTTO_KEYRING_DIR']!)).toBe(false)
   })
 

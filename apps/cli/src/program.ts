@@ -27,9 +27,13 @@ export function createProgram(): Command {
     .command('init')
     .description('make keyring, schema, the first tenant and its administrator, who gets a one-time link')
     .requiredOption('--tenant <slug>', 'what people type to say where they belong, e.g. north-clinic')
-    .requiredOption('--name <name>', 'the tenant\'s name, e.g. "North Clinic"')
-    .requiredOption('--admin-login <login>', 'how the first administrator signs in')
-    .requiredOption('--admin-name <name>', "the first administrator's name")
+    .option('--name <name>', 'the tenant\'s name, e.g. "North Clinic"')
+    .option('--admin-login <login>', 'how the first administrator signs in')
+    .option('--admin-name <name>', "the first administrator's name")
+    .option(
+      '--renew-link',
+      'instead, for a tenant that is there: a new one-time link for its administrator (with --admin-login, for that one); older ones end',
+    )
     .action(init)
   program
     .command('migrate')

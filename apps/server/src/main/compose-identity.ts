@@ -16,10 +16,12 @@ import {
   identityRoutes,
   purgeExpiredIdentity,
   redeemSocketTicket,
+  renewAdministratorLink,
   touchSession,
   type Argon2Parameters,
   type CreateTenantInput,
   type IdentityDeps,
+  type RenewLinkInput,
 } from '../domains/identity/index.ts'
 import type { Ctx, Origin } from '../platform/context/context.ts'
 import type { Tx } from '../platform/db/tx.ts'
@@ -64,6 +66,7 @@ export function composeIdentity({ signingSealKey, pepper, deploymentId, argon2, 
     findUserNames: (tx: Tx, tenantId: TenantId, userIds: readonly UserId[]) =>
       findUserNames(deps, tx, tenantId, userIds),
     createTenant: (origin: Origin, input: CreateTenantInput) => createTenant(deps, origin, input),
+    renewAdministratorLink: (origin: Origin, input: RenewLinkInput) => renewAdministratorLink(deps, origin, input),
     findTenantId: async (slug: string): Promise<TenantId | undefined> =>
       (await db.withTx({ role: 'lookup' }, (tx) => findTenantBySlug(tx, slug)))?.tenant_id,
     purgeExpired: async () => void (await purgeExpiredIdentity(db)),

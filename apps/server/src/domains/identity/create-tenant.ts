@@ -7,7 +7,7 @@ import { type Instant } from '../../platform/time/clock.ts'
 import { newBearer } from './bearer.model.ts'
 import { linkExpiresAt } from './create-sign-in-link.ts'
 import type { IdentityDeps } from './identity.deps.ts'
-import { insertFirstLink } from './link-store.ts'
+import { insertAdministratorLink } from './link-store.ts'
 import { indexLogin, sealName } from './open-name.ts'
 import { insertTenant, SLUG_KEY } from './tenant-store.ts'
 import { insertFirstUser } from './user-store.ts'
@@ -61,7 +61,7 @@ export async function createTenant(
       role: 'administrator',
       at,
     })
-    await insertFirstLink(tx, { tenantId, userId, tokenHash: link.hash, at, expiresAt })
+    await insertAdministratorLink(tx, { tenantId, userId, tokenHash: link.hash, at, expiresAt })
     const resource = { type: 'tenant', id: tenantId }
     await deps.audit.record(tx, anonymous(origin, tenantId), {
       action: 'tenant.create',

@@ -23,11 +23,11 @@ const insert = statement<never>(
 
 /** Earlier links of the user stop working. */
 export async function insertLink(tx: Tx, _grant: Grant<'sign-in-link.create', TenantId>, link: NewLink): Promise<void> {
-  await insertFirstLink(tx, link)
+  await insertAdministratorLink(tx, link)
 }
 
-/** For the administrator with whom a tenant begins. */
-export async function insertFirstLink(tx: Tx, link: NewLink): Promise<void> {
+/** For an administrator, by the operator: where a tenant begins, and where a link was lost, there is nobody to permit it. */
+export async function insertAdministratorLink(tx: Tx, link: NewLink): Promise<void> {
   const { tenantId, userId, tokenHash, expiresAt, at } = link
   const expired = expireLinks(tx, tenantId, userId, at)
   const values = [tenantId, tokenHash, userId, toRfc3339(expiresAt), toRfc3339(at)]

@@ -126,6 +126,19 @@ export async function updateUser(
   await tx.run(update, [tenantId, user_id, display_name_encrypted, role, active, toRfc3339(at)])
 }
 
+const listAdministrators = statement<{ user_id: UserId }>(
+  'identity.user-list-administrators',
+  `select user_id from app_user where tenant_id = $1 and role = 'administrator' and active order by user_id limit 2`,
+)
+
+/** For the operator. @returns at most two: one, or not only one */
+export async function listActiveAdministrators(
+  tx: Tx,
+  tenantId: TenantId,
+): Promise<readonly { readonly user_id: UserId }[]> {
+  return tx.rows(listAdministrators, [tenantId])
+}
+
 const findMany = statement<StoredUser>(
   'identity.user-find-many',
   `select user_id, display_name_encrypted, role, active from app_user where tenant_id = $1 and user_id = any($2::uuid[])`,
