@@ -36,21 +36,22 @@ export const limitSpecs = {
     unit: 'bytes',
     min: 65_536,
     max: 268_435_456,
-    meaning: 'Bytes that wait for a slow socket before it is closed',
+    meaning:
+      'Bytes that wait for a socket that takes nothing before it is closed; four times as many are too many for any',
   },
   socketCommandsPerSecond: {
     value: 50,
     unit: 'per second',
     min: 1,
     max: 1_000_000,
-    meaning: 'Commands on one socket, sustained',
+    meaning: 'Commands of one user on all sockets together, sustained',
   },
   socketCommandsBurst: {
     value: 200,
     unit: 'count',
     min: 1,
     max: 1_000_000,
-    meaning: 'Commands on one socket, at once',
+    meaning: 'Commands of one user on all sockets together, at once',
   },
   socketUnansweredMax: {
     value: 256,

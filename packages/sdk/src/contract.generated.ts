@@ -42,6 +42,9 @@ export const operationTable = {
 /** What a client does when the server closes its socket with this code. */
 export const closeTable = {
   1001: 'reconnect',
+  1002: 'stop',
+  1007: 'stop',
+  1008: 'stop',
   1009: 'stop',
   4400: 'stop',
   4401: 'reauth',

@@ -12,6 +12,7 @@ import { sessionActive, sessionEnded } from '../domains/identity/index.ts'
 import { findVisibleUsers, presenceChanged, typingSignalled } from '../domains/presence/index.ts'
 import { createAudiences } from '../edges/realtime/audiences.ts'
 import { createDelivering } from '../edges/realtime/delivering.ts'
+import { createEndings } from '../edges/realtime/endings.ts'
 import { createFanOut, type FanOut } from '../edges/realtime/fan-out.ts'
 import { createRegistry } from '../edges/realtime/registry.ts'
 import { createSessionWatch } from '../edges/realtime/session-watch.ts'
@@ -24,7 +25,8 @@ export function composeRealtime(rooms: Rooms) {
   const audiences = createAudiences((tenantId, conversationId) =>
     db.withTx(scopeOf({ tenantId }), (tx) => listAudience(tx, tenantId, conversationId)),
   )
-  const delivering = createDelivering({ records: deliveries, log })
+  const endings = createEndings(log)
+  const delivering = createDelivering({ records: deliveries, endings, log })
   const findVisible = (ctx: Ctx, userIds: readonly UserId[]) => findVisibleUsers(presenceDeps, ctx, userIds)
   const fanOut = createFanOut({ registry, audiences, delivering, log, findVisible })
   subscribeFanOut(rooms, fanOut)
@@ -37,7 +39,7 @@ export function composeRealtime(rooms: Rooms) {
     onOver: (sessionIds) => fanOut.sessionsEnded(sessionIds, 'expired'),
   })
   bus.subscribe(sessionActive, ({ sessionId, idleAt }) => sessionWatch.acted(sessionId, idleAt))
-  return { registry, delivering, fanOut, sessionWatch }
+  return { registry, delivering, endings, fanOut, sessionWatch }
 }
 
 function subscribeFanOut({ bus, db, sealer, keys, kept }: Rooms, fanOut: FanOut): void {

@@ -42,10 +42,11 @@ export function startJobs(composition: Composition, log: Log): Jobs {
 }
 
 function listJobs(composition: Composition): readonly Job[] {
-  const { audit, deliveries, identity, sessionWatch } = composition
+  const { audit, deliveries, endings, identity, sessionWatch } = composition
   return [
     { name: 'flush-refusals', everyMs: 10_000, run: () => audit.flushRefusals() },
     { name: 'sweep-deliveries', everyMs: 20_000, run: () => deliveries.sweep() },
+    { name: 'retry-endings', everyMs: 5_000, run: () => endings.retry() },
     { name: 'watch-sessions', everyMs: 10_000, run: () => sessionWatch.sweep() },
     { name: 'purge-identity', everyMs: 600_000, run: () => identity.purgeExpired() },
     { name: 'purge-conversations', everyMs: 600_000, run: () => deliveries.purgeExpired() },

@@ -5,7 +5,7 @@ import { scopeOf, type Origin } from '../platform/context/context.ts'
 import { createTokenBuckets } from '../platform/limits/token-bucket.ts'
 import { createLog, type Log } from '../platform/log/log.ts'
 import { Secret } from '../platform/phi/phi.ts'
-import type { Clock } from '../platform/time/clock.ts'
+import { toRfc3339, type Clock } from '../platform/time/clock.ts'
 import { createGate } from '../edges/gate/gate.ts'
 import { createHttpApp } from '../edges/http/app.ts'
 import { createHandlers } from '../edges/http/handlers.ts'
@@ -84,6 +84,7 @@ async function listen(
   const { audit, clock, ids, identity, limits, db } = composition
   let isDraining = false
   const gate = createGate({ audit, log, touchSession: identity.touchSession })
+  const userRates = createTokenBuckets(clock, { perSecond: limits.requestsPerSecond, burst: limits.requestsBurst })
   const cookies = { secure: config.publicUrl.startsWith('https:'), refreshMaxAgeSeconds: limits.sessionAbsoluteSeconds }
   const app = createHttpApp({
     gate,
@@ -93,7 +94,7 @@ async function listen(
     allowedOrigins: config.allowedOrigins,
     trustProxy: config.trustProxy,
     handlers: createHandlers(composition.operations, { version: VERSION, limits, cookies }),
-    userRates: createTokenBuckets(clock, { perSecond: limits.requestsPerSecond, burst: limits.requestsBurst }),
+    userRates,
     addressRates: createTokenBuckets(clock, {
       perSecond: limits.signInsPerAddressPerSecond,
       burst: limits.signInsPerAddressBurst,
@@ -112,6 +113,12 @@ async function listen(
     log,
     registry: composition.registry,
     delivering: composition.delivering,
+    endings: composition.endings,
+    userRates,
+    commandRates: createTokenBuckets(clock, {
+      perSecond: limits.socketCommandsPerSecond,
+      burst: limits.socketCommandsBurst,
+    }),
     commands: createCommands({ operations: composition.commands, registry: composition.registry, clock }),
     allowedOrigins: config.allowedOrigins,
     trustProxy: config.trustProxy,
@@ -120,12 +127,12 @@ async function listen(
       db.withTx(scopeOf(ctx), (tx) =>
         audit.record(tx, ctx, { action: 'socket.open', resource: { type: 'socket', id: connectionId } }),
       ),
-    recordClose: (ctx, { connectionId, code, typing }) =>
+    recordClose: (ctx, { connectionId, code, typing, closedAt }) =>
       db.withTx(scopeOf(ctx), (tx) =>
         audit.record(tx, ctx, {
           action: 'socket.close',
           resource: { type: 'socket', id: connectionId },
-          details: { code, typing },
+          details: { code, typing, closedAt: toRfc3339(closedAt) },
         }),
       ),
     onOpen: (connection) => {

@@ -91,9 +91,12 @@ export interface CloseSpec {
   readonly then: 'reconnect' | 'reconnect-later' | 'reauth' | 'stop'
 }
 
-/** Why the server closes a socket (RFC 6455 §7.4.2: 4000–4999 are the application's). */
+/** Why the server closes a socket (RFC 6455 §7.4.1; §7.4.2: 4000–4999 are the application's). */
 export const closeCodes = {
   1001: { meaning: 'The node is going away', then: 'reconnect' },
+  1002: { meaning: 'A frame was against the protocol (RFC 6455)', then: 'stop' },
+  1007: { meaning: 'A text frame was not UTF-8', then: 'stop' },
+  1008: { meaning: 'A message came in too many parts', then: 'stop' },
   1009: { meaning: 'A frame was larger than the limit', then: 'stop' },
   4400: { meaning: 'A frame was not a well-formed command, repeatedly', then: 'stop' },
   4401: { meaning: 'The session has ended', then: 'reauth' },

@@ -206,6 +206,21 @@ describe.each(databaseKinds)('on %s', (kind) => {
       expect(events.filter(({ code }) => code === 'another-reason')).toHaveLength(2)
     })
 
+    test('whoever may choose among the addresses of a network is one flood', async () => {
+      const { audit } = startAudit()
+      const code = `reason-${ward.ids.next<string>()}`
+      for (let index = 0; index < 4 * REFUSALS_SINGLE_MAX; index++) {
+        const ctx = anonymous({ requestId: 'r', address: `2001:db8:1:2::${index.toString(16)}` }, alice.ctx.tenantId)
+        await audit.recordRefusal(ctx, refusal({ code }))
+      }
+      await audit.flushRefusals(true)
+      const events = (await ward.trail(clinic, { outcome: 'refused' })).filter((event) => event.code === code)
+      expect(events.map(({ count }) => count)).toEqual([
+        ...Array<number>(REFUSALS_SINGLE_MAX).fill(1),
+        3 * REFUSALS_SINGLE_MAX,
+      ])
+    })
+
     test('about one patient it says so; about several it does not guess', async () => {
       const { audit } = startAudit()
       for (let index = 0; index < 10; index++)

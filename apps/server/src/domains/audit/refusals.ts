@@ -1,6 +1,7 @@
 import type { AuditAction, UserId } from '@sotto/protocol'
 import { scopeOf, type AnonymousCtx, type Ctx } from '../../platform/context/context.ts'
 import type { Db } from '../../platform/db/tx.ts'
+import { addressGroup } from '../../platform/limits/address-group.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import { recordAudit, type RecordDeps } from './record-audit.ts'
 import type { AuditRecord } from './audit-event.model.ts'
@@ -42,7 +43,7 @@ export interface Refusals {
 }
 
 /**
- * Records refusals in a transaction of their own. A flood of equal ones (same actor or address, action, reason) costs a few
+ * Records refusals in a transaction of their own. A flood of equal ones (same session or network, action, reason) costs a few
  * records and then one with a count for each window, so that refusing is never a way to fill the disk. A count lives in
  * memory until its window is over; only a killed process loses it, and then at most what came after the single records.
  */
@@ -100,7 +101,7 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
 
   return {
     async record(ctx, refusal) {
-      const key = [ctx.tenantId, ctx.sessionId ?? ctx.address ?? '', refusal.action, refusal.code].join('|')
+      const key = [ctx.tenantId, ctx.sessionId ?? addressGroup(ctx.address), refusal.action, refusal.code].join('|')
       const window = openWindow(key, ctx, refusal)
       if (window.singles >= REFUSALS_SINGLE_MAX) return count(window, refusal)
       window.singles++

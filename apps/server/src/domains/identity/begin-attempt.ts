@@ -2,9 +2,10 @@ import type { KeyObject } from 'node:crypto'
 import type { DeviceId, TenantId } from '@sotto/protocol'
 import { keyedHash } from '../../platform/crypto/primitives.ts'
 import type { Tx } from '../../platform/db/tx.ts'
+import { addressGroup } from '../../platform/limits/address-group.ts'
 import type { Instant } from '../../platform/time/clock.ts'
 import { forgiveFailures, lockCounters, updateCounters, type StoredCounter } from './failure-store.ts'
-import { addressGroup, countAttempt, forgivenBy, signInWaitMs, type CounterKind } from './throttle.model.ts'
+import { countAttempt, forgivenBy, signInWaitMs, type CounterKind } from './throttle.model.ts'
 
 /** Against what an attempt to sign in counts. */
 export interface Attempt {

@@ -14,10 +14,9 @@ export function answerRaw(transport: Duplex, refusal: Problem, requestId: string
   transport.on('error', () => transport.destroy())
   if (!transport.writable) return void transport.destroy()
   const timer = setTimeout(() => transport.destroy(), LINGER_MS).unref()
-  transport.on('end', () => transport.writableFinished && transport.destroy())
   transport.on('close', () => clearTimeout(timer))
-  transport.end(renderAnswer(refusal, requestId), () => transport.readableEnded && transport.destroy())
-  // What still comes is not looked at, and its end is not seen before.
+  transport.end(renderAnswer(refusal, requestId))
+  // What still comes is not looked at; unread it would hide the peer's end.
   transport.resume()
 }
 

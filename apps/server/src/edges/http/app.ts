@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import fastifyCookie from '@fastify/cookie'
-import { operations, type Limits, type Operation } from '@sotto/protocol'
+import { operations, SOCKET_PATH, type Limits, type Operation } from '@sotto/protocol'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { anonymous, type AnonymousCtx, type Ctx, type Origin } from '../../platform/context/context.ts'
 import type { Ids } from '../../platform/ids/ids.ts'
@@ -67,6 +67,14 @@ const DRAIN_MS_MAX = 5_000
 const isTheProxy = (_address: string, hop: number): boolean => hop === 0
 
 /**
+ * A server may pass over an `Upgrade` (RFC 9110 §7.8): one to anything but the socket is a request like any other. Node asks
+ * from 24.9 on; before it, all of them are taken for sockets, and refused as such.
+ */
+function isSocketUpgrade({ headers, url }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket' && url?.split('?', 1)[0] === SOCKET_PATH
+}
+
+/**
  * The HTTP edge: one route for each operation of the contract, none besides. A request passes, in this order: form, origin,
  * authentication, rate, size, schema, the operation. Every refusal is recorded and answered as a problem (RFC 9457), in the
  * name of the caller as soon as there is one; nobody's body is read before that.
@@ -89,6 +97,7 @@ export function createHttpApp(deps: HttpDeps): App {
       connectionsCheckingInterval: CONNECTION_CHECK_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
       requireHostHeader: false,
+      shouldUpgradeCallback: isSocketUpgrade,
     },
     routerOptions: { maxParamLength: 200, caseSensitive: true },
     clientErrorHandler: (error, socket) => void refuseBroken(deps, error, socket),

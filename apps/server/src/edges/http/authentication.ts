@@ -1,7 +1,7 @@
 import { purposeSchema, type Operation, type OperationId, type Purpose } from '@sotto/protocol'
 import type { FastifyRequest } from 'fastify'
-import { addressGroup } from '../../domains/identity/index.ts'
 import { anonymous, type Ctx, type Origin } from '../../platform/context/context.ts'
+import { addressGroup } from '../../platform/limits/address-group.ts'
 import type { TokenBuckets } from '../../platform/limits/token-bucket.ts'
 import { problem } from '../../platform/problem/problem.ts'
 

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import { anonymous } from '../../platform/context/context.ts'
 import type { Ids } from '../../platform/ids/ids.ts'
-import { problem, renderProblem, type Problem } from '../../platform/problem/problem.ts'
+import { problem, type Problem } from '../../platform/problem/problem.ts'
+import { answerRaw } from '../gate/answer-raw.ts'
 import type { Gate } from '../gate/gate.ts'
-import { securityHeaders } from '../gate/security-headers.ts'
 
 /**
  * What is not HTTP, is too much of it, or does not come to its end, is recorded and answered as HTTP allows (RFC 9112 §9.2,
@@ -23,24 +23,11 @@ export async function refuseBrokenRequest(
   const ctx = anonymous({ requestId, address: socket.remoteAddress ?? null })
   const act = { action: 'request.refuse' as const, activity: false, operation: 'unknown' }
   const refusal = await deps.gate.refuse(ctx, act, problemOf(error.code))
-  if (socket.writable) socket.end(renderAnswer(refusal, requestId))
-  else socket.destroy()
+  answerRaw(socket, refusal, requestId)
 }
 
 function problemOf(code: string | undefined): Problem {
   if (code === 'HPE_HEADER_OVERFLOW') return problem('platform/too-large', { trueReason: 'headers-too-large' })
   const trueReason = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request-too-slow' : 'not-http'
   return problem('platform/malformed', { trueReason })
-}
-
-function renderAnswer(refusal: Problem, requestId: string): string {
-  const body = JSON.stringify(renderProblem(refusal, requestId))
-  const headers = {
-    connection: 'close',
-    'content-type': 'application/problem+json',
-    'content-length': Buffer.byteLength(body),
-    ...securityHeaders,
-  }
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `HTTP/1.1 ${refusal.spec.status} Refused\r\n${lines.join('')}\r\n${body}`
 }

@@ -11,7 +11,7 @@ import {
 import type { RawData, WebSocket } from 'ws'
 import type { Ctx } from '../../platform/context/context.ts'
 import type { Ids } from '../../platform/ids/ids.ts'
-import { createTokenBuckets } from '../../platform/limits/token-bucket.ts'
+import type { TokenBuckets } from '../../platform/limits/token-bucket.ts'
 import { problem, renderProblem, type Problem } from '../../platform/problem/problem.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { Gate } from '../gate/gate.ts'
@@ -44,6 +44,8 @@ export interface Connection {
   close(code: CloseCode): void
   /** Closes without waiting for a peer that is not there. */
   drop(code: CloseCode): void
+  /** `ws` has begun to close it with this code, because of what the peer sent. */
+  fail(code: CloseCode): void
 }
 
 /** Live delivery of one conversation to this socket: frames wait until the subscription is durable. */
@@ -61,21 +63,30 @@ export interface ConnectionDeps {
   readonly ids: Ids
   readonly clock: Clock
   readonly commands: CommandHandlers
+  /** Of a user, whichever of the sockets the commands come from. */
+  readonly commandRates: TokenBuckets
 }
 
 /** Broken frames that a client may send before it is taken for one that will not stop. */
 const MALFORMED_MAX = 10
 /** A client that has not had to wait for this long is within its rate again. */
 const CALM_MS = 1_000
-const CLOSE_GRACE_MS = 3_000
+/** For so long a peer may take to answer the closing handshake, and to end its side of the connection. */
+export const CLOSE_GRACE_MS = 3_000
 
-/** @param id  under which its opening was recorded, and its closing will be */
+export interface ConnectionOptions {
+  readonly ctx: Ctx
+  /** Under which its opening was recorded, and its closing will be. */
+  readonly id: string
+  /** The server closes it: from now on it is told nothing and counts as nobody's, however long its peer takes. */
+  onClosing(): void
+}
+
 export function createConnection(
   deps: ConnectionDeps,
   webSocket: WebSocket,
   transport: Duplex,
-  ctx: Ctx,
-  id: string,
+  { ctx, id, onClosing }: ConnectionOptions,
 ): Connection {
   let isLive = false
   let closedWith: CloseCode | undefined
@@ -86,10 +97,15 @@ export function createConnection(
 
   function close(code: CloseCode): void {
     if (webSocket.readyState >= webSocket.CLOSING) return
-    closedWith = code
     webSocket.close(code)
+    leave(code)
+  }
+
+  function leave(code: CloseCode): void {
+    closedWith ??= code
     // A peer that does not answer the closing handshake, or cannot read, does not hold the socket open.
     setTimeout(() => webSocket.terminate(), CLOSE_GRACE_MS).unref()
+    onClosing()
   }
 
   const connection: Connection = {
@@ -113,6 +129,7 @@ export function createConnection(
       close(code)
       webSocket.terminate()
     },
+    fail: leave,
   }
   readCommands(deps, connection, webSocket)
   return connection
@@ -124,8 +141,7 @@ export function createConnection(
  */
 function readCommands(deps: ConnectionDeps, connection: Connection, webSocket: WebSocket): void {
   const { limits } = deps
-  const rate = { perSecond: limits.socketCommandsPerSecond, burst: limits.socketCommandsBurst }
-  const bucket = createTokenBuckets(deps.clock, rate)
+  const rateKey = `${connection.ctx.tenantId}/${connection.ctx.userId}`
   const flood = createFloodWatch(deps.clock, limits.socketFloodMs)
   const waiting: (string | undefined)[] = []
   /** Ids of commands that wait for their answers. */
@@ -146,7 +162,7 @@ function readCommands(deps: ConnectionDeps, connection: Connection, webSocket: W
   function work(): void {
     while (waiting.length > 0 && unanswered < limits.socketUnansweredMax && timer === undefined) {
       if (webSocket.readyState !== webSocket.OPEN) return void waiting.splice(0)
-      const waitMs = bucket.take(connection.id)
+      const waitMs = deps.commandRates.take(rateKey)
       if (waitMs === 0) start(waiting.shift())
       else if (flood.isOver()) connection.close(4429)
       else timer = setTimeout(goOn, waitMs).unref()

@@ -2,6 +2,7 @@ import type { ConversationId, TenantId } from '@sotto/protocol'
 import type { Ctx } from '../../platform/context/context.ts'
 import type { Log } from '../../platform/log/log.ts'
 import type { Connection } from './connection.ts'
+import type { Endings } from './endings.ts'
 import type { EncodedFrame } from './outgoing.ts'
 
 /** The audited subscriptions of the conversations room (architecture §3, "reading is an act"). */
@@ -18,12 +19,16 @@ export interface Delivering {
   deliver(connection: Connection, conversationId: ConversationId, seq: number, frame: EncodedFrame): void
   /** Ends delivery of one conversation, or of all because the socket has closed, and records how far it came. */
   end(connection: Connection, conversationId?: ConversationId): void
-  /** Resolves when every opening and ending is recorded. */
+  /** Resolves when every opening is recorded, or could not be, and every ending is at least kept. */
   idle(): Promise<void>
 }
 
-export function createDelivering(deps: { readonly records: DeliveryRecords; readonly log: Log }): Delivering {
-  /** Openings and endings that are not durable yet. */
+export function createDelivering(deps: {
+  readonly records: DeliveryRecords
+  readonly endings: Endings
+  readonly log: Log
+}): Delivering {
+  /** Openings that are not durable yet. */
   const pending = new Set<Promise<void>>()
   /** Closed sockets: an entry that was being opened for them must not open a subscription that nobody would end. */
   const gone = new WeakSet<Connection>()
@@ -64,13 +69,8 @@ export function createDelivering(deps: { readonly records: DeliveryRecords; read
 
   function record(ctx: Ctx, ended: readonly { readonly deliveryId: string; readonly lastSeq: number }[]): void {
     if (ended.length === 0) return
-    // If it cannot be written now, the subscription stays open and the sweep closes it with an upper bound.
     const closing = ended.map((one) => ({ ctx, ...one }))
-    track(
-      deps.records
-        .close(ctx.tenantId, closing)
-        .catch((error: unknown) => deps.log.warn('socket.failed', { sessionId: ctx.sessionId }, error)),
-    )
+    deps.endings.record(() => deps.records.close(ctx.tenantId, closing))
   }
 
   return {
@@ -94,6 +94,7 @@ export function createDelivering(deps: { readonly records: DeliveryRecords; read
     },
     async idle() {
       while (pending.size > 0) await Promise.all(pending)
+      await deps.endings.idle()
     },
   }
 }

@@ -1,21 +1,32 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { SOCKET_PATH, SOCKET_PROTOCOL, SOCKET_TICKET_PREFIX, type Limits } from '@sotto/protocol'
+import { SOCKET_PROTOCOL, type Limits } from '@sotto/protocol'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { anonymous, type Ctx, type Origin } from '../../platform/context/context.ts'
 import type { Ids } from '../../platform/ids/ids.ts'
 import type { Log } from '../../platform/log/log.ts'
-import { Problem, problem, renderProblem } from '../../platform/problem/problem.ts'
-import { toRfc3339, type Clock } from '../../platform/time/clock.ts'
+import { Problem } from '../../platform/problem/problem.ts'
+import { toRfc3339, type Clock, type Instant } from '../../platform/time/clock.ts'
+import { answerRaw } from '../gate/answer-raw.ts'
 import type { Gate } from '../gate/gate.ts'
-import { isOriginAllowed } from '../gate/origins.ts'
-import { securityHeaders } from '../gate/security-headers.ts'
-import { createConnection, send, type ConnectionDeps, type Connection } from './connection.ts'
+import { addressOf, admit, type AdmitDeps } from './admit.ts'
+import { CLOSE_GRACE_MS, createConnection, send, type ConnectionDeps, type Connection } from './connection.ts'
 import type { Delivering } from './delivering.ts'
+import { createDropped } from './dropped.ts'
+import type { Endings } from './endings.ts'
 import { createHeartbeat } from './heartbeat.ts'
+import { closeCodeOf, refusalOf } from './protocol-errors.ts'
 import type { Registry } from './registry.ts'
 
-export interface SocketServerDeps extends ConnectionDeps {
+export interface SocketClosing {
+  readonly connectionId: string
+  readonly code: number
+  readonly typing: readonly string[]
+  /** When it closed: the record may come later. */
+  readonly closedAt: Instant
+}
+
+export interface SocketServerDeps extends ConnectionDeps, AdmitDeps {
   readonly gate: Gate
   readonly limits: Limits
   readonly ids: Ids
@@ -23,19 +34,13 @@ export interface SocketServerDeps extends ConnectionDeps {
   readonly log: Log
   readonly registry: Registry
   readonly delivering: Delivering
-  readonly allowedOrigins: readonly string[]
+  readonly endings: Endings
   readonly trustProxy: boolean
-  /** @throws identity/ticket-invalid */
-  redeemSocketTicket(ticket: string, origin: Origin): Promise<Ctx>
   /** Records the opening before the socket exists, and its closing with what it counted. */
   recordOpen(ctx: Ctx, connectionId: string): Promise<void>
-  recordClose(
-    ctx: Ctx,
-    closing: { readonly connectionId: string; readonly code: number; readonly typing: readonly string[] },
-  ): Promise<void>
+  recordClose(ctx: Ctx, closing: SocketClosing): Promise<void>
   onOpen(connection: Connection): void
   onClose(connection: Connection): void
-  isDraining(): boolean
 }
 
 export interface SocketServer {
@@ -45,10 +50,12 @@ export interface SocketServer {
 
 const RECONNECT_SPREAD_MS = 3_000
 const DRAIN_MS_MAX = 5_000
+/** A connection that was destroyed is gone in the next turns of the event loop. */
+const DESTROY_MS_MAX = 1_000
 /** RFC 6455 §7.1.5: there was no closing handshake. */
 const NO_HANDSHAKE = 1006
 /** Requests that wait for their ticket; more are turned away before any work is done for them. */
-const UPGRADES_MAX = 1_000
+export const UPGRADES_MAX = 1_000
 
 /**
  * The realtime edge: authenticates an upgrade by its single-use ticket, which travels as a second subprotocol so that no
@@ -60,16 +67,27 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: deps.limits.frameBytesMax,
+    // Of the peer that closes: `@types/ws` does not know it.
+    ...{ closeTimeout: CLOSE_GRACE_MS },
     handleProtocols: () => SOCKET_PROTOCOL,
   })
   const heartbeat = createHeartbeat({ everyMs: deps.limits.heartbeatMs })
-  const closings = new Set<Promise<void>>()
+  const dropped = createDropped(deps.log)
+  /** Every connection that asked for an upgrade, refused ones too: the HTTP server no longer knows of them. */
+  const transports = new Set<Duplex>()
+  /** Refusals that are being recorded. */
+  const refusing = new Set<Promise<unknown>>()
   let upgrades = 0
 
   server.on('upgrade', (request: IncomingMessage, transport: Duplex, head: Buffer) => {
     transport.on('error', () => transport.destroy())
-    if (upgrades >= UPGRADES_MAX) return void transport.destroy()
+    if (upgrades >= UPGRADES_MAX) {
+      dropped.count()
+      return void transport.destroy()
+    }
     upgrades++
+    transports.add(transport)
+    transport.on('close', () => transports.delete(transport))
     void accept(request, transport, head).finally(() => upgrades--)
   })
 
@@ -82,7 +100,7 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
       const act = { action: 'socket.open' as const, activity: false, operation: 'socket.open' }
       const refusal =
         error instanceof Problem && error.recorded ? error : await deps.gate.refuse(anonymous(origin), act, error)
-      answerUpgrade(transport, refusal, origin.requestId)
+      answerRaw(transport, refusal, origin.requestId)
     }
   }
 
@@ -95,84 +113,72 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
       isOpen = true
       open(webSocket, transport, ctx, connectionId)
     })
-    if (!isOpen) recordClose(ctx, { connectionId, code: NO_HANDSHAKE, typing: [] })
+    if (!isOpen) recordClose(ctx, { connectionId, code: NO_HANDSHAKE, typing: [], closedAt: deps.clock.now() })
   }
 
-  function recordClose(ctx: Ctx, closing: Parameters<typeof deps.recordClose>[1]): void {
-    const recorded = deps
-      .recordClose(ctx, closing)
-      .catch((error: unknown) => deps.log.warn('socket.failed', { requestId: closing.connectionId }, error))
-    closings.add(recorded)
-    void recorded.then(() => closings.delete(recorded))
+  function recordClose(ctx: Ctx, closing: SocketClosing): void {
+    deps.endings.record(() => deps.recordClose(ctx, closing))
   }
 
   function open(webSocket: WebSocket, transport: Duplex, ctx: Ctx, connectionId: string): void {
-    const connection = createConnection(deps, webSocket, transport, ctx, connectionId)
+    const connection = createConnection(deps, webSocket, transport, { ctx, id: connectionId, onClosing: leave })
     makeRoom(deps, connection)
     deps.registry.add(connection)
     heartbeat.add(webSocket, () => connection.drop(4408))
-    webSocket.on('error', () => webSocket.terminate())
+    webSocket.on('error', (error) => refuse(connection, webSocket, error))
     webSocket.on('close', (peerCode) => {
+      leave()
       const code = connection.closedWith ?? peerCode
-      heartbeat.remove(webSocket)
-      deps.registry.remove(connection)
-      deps.delivering.end(connection)
-      deps.onClose(connection)
       const typing = [...connection.typingSignals].map(([conversationId, count]) => `${conversationId}:${count}`)
-      recordClose(ctx, { connectionId, code, typing })
+      recordClose(ctx, { connectionId, code, typing, closedAt: deps.clock.now() })
       deps.log.info('socket.closed', { requestId: connection.id, closeCode: code })
     })
     deps.onOpen(connection)
     sayHello(deps, connection)
     deps.log.info('socket.opened', { requestId: connection.id })
+    // It was on its way in when the others were told to go.
+    if (deps.isDraining()) connection.close(1001)
+
+    function leave(): void {
+      heartbeat.remove(webSocket)
+      deps.registry.remove(connection)
+      deps.delivering.end(connection)
+      deps.onClose(connection)
+    }
+  }
+
+  /** What the peer sent is against the protocol, and `ws` closes the socket; or the line is broken. */
+  function refuse(connection: Connection, webSocket: WebSocket, error: Error): void {
+    const code = closeCodeOf(error)
+    if (code === undefined) return webSocket.terminate()
+    connection.fail(code)
+    const ctx = { ...connection.ctx, requestId: deps.ids.next<string>() }
+    const act = { action: 'request.refuse' as const, activity: false, operation: 'unknown' }
+    const refused = deps.gate.refuse(ctx, act, refusalOf(code))
+    refusing.add(refused)
+    void refused.then(() => refusing.delete(refused))
+  }
+
+  async function untilGone(timeoutMs: number): Promise<void> {
+    const deadline = deps.clock.monotonicMs() + timeoutMs
+    while ((transports.size > 0 || upgrades > 0) && deps.clock.monotonicMs() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20))
   }
 
   return {
     async drain() {
       heartbeat.stop()
       for (const connection of deps.registry.all()) connection.close(1001)
-      const deadline = deps.clock.monotonicMs() + DRAIN_MS_MAX
-      while (deps.registry.size > 0 && deps.clock.monotonicMs() < deadline)
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      await Promise.all(closings)
+      await untilGone(DRAIN_MS_MAX)
+      for (const transport of transports) transport.destroy()
+      await untilGone(DESTROY_MS_MAX)
+      dropped.flush()
+      await Promise.all(refusing)
       await deps.delivering.idle()
+      await deps.endings.idle()
+      await deps.endings.retry()
     },
   }
-}
-
-async function admit(deps: SocketServerDeps, request: IncomingMessage, origin: Origin): Promise<Ctx> {
-  if (deps.isDraining()) throw problem('platform/draining')
-  if (request.url?.split('?', 1)[0] !== SOCKET_PATH) throw problem('platform/not-found')
-  if (!isOriginAllowed(request.headers.origin, request.headers.host, deps.allowedOrigins))
-    throw problem('platform/origin-refused')
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim())
-  const ticket = offered.find((one) => one.startsWith(SOCKET_TICKET_PREFIX))?.slice(SOCKET_TICKET_PREFIX.length)
-  if (!offered.includes(SOCKET_PROTOCOL) || ticket === undefined)
-    throw problem('identity/ticket-invalid', { trueReason: 'no-ticket' })
-  return deps.redeemSocketTicket(ticket, origin)
-}
-
-/** Before the upgrade a refusal is HTTP: browsers show only that it failed, other clients read the problem. */
-function answerUpgrade(transport: Duplex, refusal: Problem, requestId: string): void {
-  const body = JSON.stringify(renderProblem(refusal, requestId))
-  const headers = {
-    connection: 'close',
-    'content-type': 'application/problem+json',
-    'content-length': Buffer.byteLength(body),
-    ...securityHeaders,
-  }
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  transport.end(`HTTP/1.1 ${refusal.spec.status} Refused\r\n${lines.join('')}\r\n${body}`)
-}
-
-function addressOf(request: IncomingMessage, trustProxy: boolean): string | null {
-  const forwarded = trustProxy
-    ? String(request.headers['x-forwarded-for'] ?? '')
-        .split(',')
-        .at(-1)
-        ?.trim()
-    : undefined
-  return forwarded || (request.socket.remoteAddress ?? null)
 }
 
 /** A user with too many sockets loses the oldest, never the newest: the one in hand works. */

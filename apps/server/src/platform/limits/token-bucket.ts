@@ -5,6 +5,8 @@ import type { Clock } from '../time/clock.ts'
 export interface TokenBuckets {
   /** Takes one. @returns 0, or how many milliseconds until there is one */
   take(key: string): number
+  /** Puts one back that was taken for what turned out to cost nothing. */
+  giveBack(key: string): void
 }
 
 interface Bucket {
@@ -20,6 +22,10 @@ export function createTokenBuckets(
 ): TokenBuckets {
   const buckets: BoundedMap<Bucket> = createBoundedMap(KEYS_MAX)
   return {
+    giveBack(key) {
+      const bucket = buckets.get(key)
+      if (bucket !== undefined) bucket.tokens = Math.min(rate.burst, bucket.tokens + 1)
+    },
     take(key) {
       const nowMs = clock.monotonicMs()
       const bucket = buckets.get(key) ?? { tokens: rate.burst, atMs: nowMs }
