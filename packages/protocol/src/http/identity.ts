@@ -64,7 +64,12 @@ export const refreshSession = operation({
   path: '/v1/sessions/refresh',
   summary: 'Exchange a refresh token for a new pair; the old one answers for a short grace only',
   tag: 'identity',
-  body: z.strictObject({ refreshToken: z.string().max(200).optional(), refreshTokenIn }),
+  body: z.strictObject({
+    refreshToken: z.string().max(200).optional(),
+    refreshTokenIn: refreshTokenIn.meta({
+      description: 'A token that came in its cookie is answered in its cookie, whatever is asked',
+    }),
+  }),
   reply: { status: 200, schema: signedInSchema },
   auth: 'none',
   audit: 'session.refresh',

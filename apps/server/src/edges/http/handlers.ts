@@ -60,8 +60,11 @@ export function createHandlers(rooms: RoomOperations, options: HandlerOptions): 
   }
   for (const id of signInIds) {
     const operation = rooms[id] as (origin: Origin, input: unknown) => Promise<SignedInResult>
-    handlers[id] = async (call) =>
-      renderSignedIn(call, await operation(call.caller, withCookies(id, call)), options.cookies)
+    handlers[id] = async (call) => {
+      const { input, isFromCookie } = withCookies(id, call)
+      const isInCookie = isFromCookie || input['refreshTokenIn'] === 'cookie'
+      return renderSignedIn(call.reply, await operation(call.caller, input), { isInCookie, ...options.cookies })
+    }
   }
   const endSession = handlers['endSession']!
   handlers['endSession'] = async (call) => {
@@ -71,19 +74,32 @@ export function createHandlers(rooms: RoomOperations, options: HandlerOptions): 
   return handlers
 }
 
-/** A page that reloads has only its cookies: they stand in for what the body leaves out. */
-function withCookies(id: SignInOperation, { input, request }: Call): Record<string, unknown> {
+/**
+ * A page that reloads has only its cookies: they stand in for what the body leaves out.
+ *
+ * @returns isFromCookie  what renews the session came where no script can read it, and goes back the same way only, whatever
+ *                        the body asks for: a script in the page may ask, too
+ */
+function withCookies(
+  id: SignInOperation,
+  { input, request }: Call,
+): { readonly input: Record<string, unknown>; readonly isFromCookie: boolean } {
   const cookies = readSignInCookies(request)
-  if (id === 'refreshSession')
-    return input['refreshToken'] === undefined ? { ...input, refreshToken: cookies.refreshToken } : input
+  if (id === 'refreshSession') {
+    if (input['refreshToken'] !== undefined) return { input, isFromCookie: false }
+    return { input: { ...input, refreshToken: cookies.refreshToken }, isFromCookie: cookies.refreshToken !== undefined }
+  }
   const device = input['device'] as { readonly deviceId?: string; readonly deviceSecret?: string }
-  if (device.deviceId !== undefined || cookies.device === undefined) return input
-  return { ...input, device: { ...device, ...cookies.device } }
+  if (device.deviceId !== undefined || cookies.device === undefined) return { input, isFromCookie: false }
+  return { input: { ...input, device: { ...device, ...cookies.device } }, isFromCookie: false }
 }
 
-function renderSignedIn({ input, reply }: Call, result: SignedInResult, cookies: CookieOptions): SignedIn {
+function renderSignedIn(
+  reply: FastifyReply,
+  result: SignedInResult,
+  { isInCookie, ...cookies }: CookieOptions & { readonly isInCookie: boolean },
+): SignedIn {
   const { accessToken, refreshToken, deviceSecret, ...rest } = result
-  const isInCookie = input['refreshTokenIn'] === 'cookie'
   if (isInCookie) setSignInCookies(reply, result, cookies)
   return {
     ...rest,
