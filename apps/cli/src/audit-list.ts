@@ -12,11 +12,7 @@ interface AuditListOptions {
 
 /** Lists a tenant's audit events for an operator with access to database and keyring. The look is recorded in that trail. */
 export async function auditList(options: AuditListOptions): Promise<void> {
-  const limit = Number(options.limit)
-  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
-    throw new CommandRefused('--limit is a whole number from 1 to 10000.')
-  const action = options.action === undefined ? undefined : parse(auditActionSchema, '--action', options.action)
-  const outcome = options.outcome === undefined ? undefined : parse(auditOutcomeSchema, '--outcome', options.outcome)
+  const { limit, action, outcome } = checkAuditList(options)
   await withComposition(
     loadConfig(),
     { mayCreateKeyring: false },
@@ -33,14 +29,21 @@ export async function auditList(options: AuditListOptions): Promise<void> {
   )
 }
 
-function parse<T>(
-  schema: { safeParse(value: unknown): { readonly success: boolean; readonly data?: T } },
-  option: string,
-  value: string,
-): T {
-  const result = schema.safeParse(value)
-  if (!result.success) throw new CommandRefused(`${option} ${value} is not one that Sotto records.`)
-  return result.data as T
+const LIMIT_MAX = 10_000
+
+/** Every option that cannot be used, told at once. @throws CommandRefused, before anything is opened */
+function checkAuditList({ limit, action, outcome }: AuditListOptions) {
+  const count = /^\d{1,5}$/.test(limit) ? Number(limit) : 0
+  const actions = auditActionSchema.optional().safeParse(action)
+  const outcomes = auditOutcomeSchema.optional().safeParse(outcome)
+  const problems = [
+    ...(count >= 1 && count <= LIMIT_MAX ? [] : [`--limit is a whole number from 1 to ${LIMIT_MAX}`]),
+    ...(actions.success ? [] : [`--action ${action} is none that Sotto records: see docs/reference/audit-actions.md`]),
+    ...(outcomes.success ? [] : [`--outcome is one of ${auditOutcomeSchema.options.join(', ')}`]),
+  ]
+  if (problems.length > 0)
+    throw new CommandRefused(`These options cannot be used:\n${problems.map((one) => `  - ${one}`).join('\n')}`)
+  return { limit: count, action: actions.data, outcome: outcomes.data }
 }
 
 function renderEvent({

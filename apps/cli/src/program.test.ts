@@ -10,6 +10,7 @@ describe('help', { timeout: 60_000 }, () => {
     expect(code).toBe(0)
     for (const command of ['serve', 'init', 'migrate', 'seed', 'doctor', 'audit']) expect(stdout).toContain(command)
     expect(stdout).toContain('docs/reference/settings.md')
+    expect(stdout).toMatch(/Exit codes: 0 done.+ 1 refused/s)
   })
 
   test('of a command names its options', async () => {
@@ -118,10 +119,14 @@ describe('a command that cannot begin', { timeout: 60_000 }, () => {
 
   test('asks the audit trail only for what there can be', async () => {
     await using folder = await makeDataFolder()
-    const limit = await runCli(['audit', 'list', '--limit', 'many'], folder.env)
-    expect(limit).toMatchObject({ code: 1, stderr: expect.stringContaining('--limit is a whole number') as string })
-    const action = await runCli(['audit', 'list', '--action', 'message.sned'], folder.env)
-    expect(action.stderr).toContain('--action message.sned is not one that Sotto records')
+    const options = ['--limit', 'many', '--action', 'message.sned', '--outcome', 'lost']
+    const { code, stderr } = await runCli(['audit', 'list', ...options], folder.env)
+    expect(code).toBe(1)
+    expect(stderr).toContain('--limit is a whole number from 1 to 10000')
+    expect(stderr).toContain('--action message.sned is none that Sotto records')
+    expect(stderr).toContain('--outcome is one of success, refused, failed')
+    const zero = await runCli(['audit', 'list', '--limit', '0'], folder.env)
+    expect(zero.stderr).toContain('--limit is a whole number')
   })
 })
 

@@ -15,7 +15,11 @@ export function createProgram(): Command {
     .showHelpAfterError('Run `sotto --help` for the commands.')
     .addHelpText(
       'after',
-      '\nSettings come from the environment, e.g. SOTTO_PORT, SOTTO_DATA_DIR, DATABASE_URL: see docs/reference/settings.md.',
+      `
+Settings come from the environment, e.g. SOTTO_PORT, SOTTO_DATA_DIR, DATABASE_URL: see docs/reference/settings.md.
+
+Exit codes: 0 done (\`serve\`: drained and stopped; \`doctor\`: nothing is wrong); 1 refused, failed or stopped at once, and
+standard error says why (\`doctor\`: something is wrong, and standard output says what).`,
     )
 
   program
