@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadConfig, startServer, type Config, type RunningServer } from '@sotto/server'
 import { seedDemo } from './demo/seed-demo.ts'
@@ -21,8 +23,16 @@ export async function serve(options: { readonly demo?: boolean }): Promise<void>
     stopAtOnce: () => process.exit(1),
   })
   say(`\nSotto is running at ${server.url}\nAPI page           ${server.url}/reference`)
+  const warning = warnOfMissingPage(pageDir)
+  if (warning !== undefined) process.stderr.write(`${warning}\n`)
   if (isDemo) await showDemo(config, server, stopping)
   say('\nCtrl-C drains and stops.')
+}
+
+/** @returns what to do when the page has not been built: without it the address answers 404, and nothing says why */
+export function warnOfMissingPage(dir: string): string | undefined {
+  if (existsSync(join(dir, 'index.html'))) return undefined
+  return `sotto: the chat page is not built, so ${dir} is not served: \`npm run setup\` builds it. The API works without it.`
 }
 
 async function showDemo(config: Config, server: RunningServer, stopping: AbortSignal): Promise<void> {
@@ -34,7 +44,9 @@ async function showDemo(config: Config, server: RunningServer, stopping: AbortSi
     say(renderSignIns(demo, server.url))
   } catch (error) {
     // Whoever stops the server while the clinic is being made has not met a mistake. The next start goes on with it.
-    if (!stopping.aborted) throw error
+    if (stopping.aborted) return
+    await server[Symbol.asyncDispose]()
+    throw error
   }
 }
 
