@@ -77,6 +77,20 @@ describe.each(databaseKinds)('on %s: syncConversations', (kind) => {
     },
   )
 
+  test('a page has few when they are large, and the next pages have the rest', { timeout: 120_000 }, async () => {
+    const ids = await beginMany(20)
+    for (const conversationId of ids) await ward.say(alice, conversationId, 'x'.repeat(60_000))
+    const first = await sync(bob)
+    expect(first.more).toBe(true)
+    expect(first.changed.length).toBeGreaterThan(1)
+    expect(JSON.stringify(first).length).toBeLessThan(300_000)
+    const events = await ward.trail(clinic, { action: 'conversation.sync' })
+    expect(events.map(({ resource }) => resource!.id).toSorted()).toEqual(idsOf(first).toSorted())
+    const rest = await syncAll(bob, first.token)
+    expect(new Set([...idsOf(first), ...rest.changed])).toEqual(new Set(ids))
+    expect(await sync(bob, rest.token)).toMatchObject({ changed: [], more: false })
+  })
+
   test('nothing changed: nothing is told, and that somebody asked is recorded', async () => {
     await ward.begin(alice, [bob], { subjectUserId: bob.userId })
     const { token } = await syncAll(bob)

@@ -19,11 +19,17 @@ const tokenSchema = z.strictObject({
 })
 type Token = z.infer<typeof tokenSchema>
 
+/** One page is one frame on a socket: what a slow line takes in a few seconds, and what any queue has room for. */
+const PAGE_BYTES_MAX = 262_144
+/** A conversation without its last entry, roughly. */
+const SUMMARY_BYTES = 1_000
+
 const FIRST: readonly [number, string] = [0, '00000000-0000-0000-0000-000000000000']
 
 /**
  * What changed since the token, oldest change first. A transaction that was running when the token was made is looked at
- * again, so something may be told twice and nothing is ever missed.
+ * again, so something may be told twice and nothing is ever missed. A page has as many as were asked for, or as few as are
+ * together as large as a frame may be.
  *
  * @throws conversations/sync-expired 410: the token is from another deployment, or from a database that went back in time
  * @effects audit `conversation.sync`, one for each conversation shown and patient, or one when nothing changed
@@ -45,9 +51,19 @@ export async function syncConversations(
       afterId,
       limit: input.limit + 1,
     })
-    const page = rows.slice(0, input.limit)
-    return renderPage(deps, tx, ctx, page, nextToken(token, page, rows.length > input.limit, now.horizon))
+    const page = fitting(rows.slice(0, input.limit))
+    return renderPage(deps, tx, ctx, page, nextToken(token, page, rows.length > page.length, now.horizon))
   })
+}
+
+/** The first ones whose last entries together fit a page, and always one. */
+function fitting(rows: readonly SummaryRow[]): readonly SummaryRow[] {
+  let bytes = 0
+  const count = rows.findIndex((row) => {
+    bytes += SUMMARY_BYTES + (row.body_ciphertext?.length ?? 0)
+    return bytes > PAGE_BYTES_MAX
+  })
+  return count === -1 ? rows : rows.slice(0, Math.max(1, count))
 }
 
 async function renderPage(
