@@ -1,6 +1,7 @@
-// Makes a fresh clone usable: `npm start` and `npm test` run this first. It must run under the system's Node (18 or
-// newer), because the Node that Sotto runs on arrives with the packages. Therefore: plain JavaScript, no dependencies,
-// nothing newer than Node 18, and every program it starts is named by its path and never looked up as `node`.
+// Makes a fresh clone usable: every npm script runs this first. Packages and the pinned Node; then the page, unless told
+// `--packages`; then what the tests need, when told `--test`. It must run under the system's Node (18 or newer), because
+// the Node that Sotto runs on arrives with the packages. Therefore: plain JavaScript, no dependencies, nothing newer than
+// Node 18, and every program it starts is named by its path and never looked up as `node`.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -28,19 +29,27 @@ main(process.argv.slice(2))
 function main(args) {
   installPackages()
   const node = checkNode()
+  if (args.includes('--packages')) return
   buildChat(node)
   if (args.includes('--test')) installTestNeeds()
 }
 
 // ---- packages ----
 
+/**
+ * Without install scripts: no package of the lockfile needs its own (`install scripts` in tools/tidy keeps watch), and npm
+ * older than 11 would run them. It stands here and not in .npmrc, where it would switch off the `pre` scripts as well.
+ */
 function installPackages() {
   const lockText = readFileSync(at('package-lock.json'))
   const lockHash = sha256(lockText)
   if (readRecord().lock === lockHash) return
   if (!installedMatches(JSON.parse(lockText.toString('utf8')))) {
     say('installing npm packages (npm ci)')
-    run(npmCommand(['ci', '--no-audit', '--no-fund']), 'npm ci failed: the packages are not installed')
+    run(
+      npmCommand(['ci', '--ignore-scripts', '--no-audit', '--no-fund']),
+      'npm ci failed: the packages are not installed',
+    )
   }
   writeRecord({ lock: lockHash })
 }

@@ -281,6 +281,29 @@ describe('a package', () => {
   })
 })
 
+describe('the root', () => {
+  const root = (more: object): string => manifest('sotto', { devDependencies: { vitest: '5.1.1' }, ...more })
+  const lock = JSON.stringify({ packages: { 'node_modules/a/node_modules/@b/c': { hasInstallScript: true } } })
+
+  test('says of every package with an install script that it is not needed', () => {
+    expect(findings({ 'package-lock.json': lock })).toEqual(['install scripts package.json:1'])
+    expect(findings({ 'package-lock.json': lock, 'package.json': root({ allowScripts: { '@b/c': false } }) })).toEqual(
+      [],
+    )
+    expect(findings({ 'package-lock.json': lock, 'package.json': root({ allowScripts: { '@b/c': true } }) })).toEqual([
+      'install scripts package.json:1',
+      'install scripts package.json:1',
+    ])
+  })
+
+  test('sets up before each of its scripts', () => {
+    const scripts = { setup: 'node tools/setup.mjs', types: 'tsc' }
+    expect(findings({ 'package.json': root({ scripts }) })).toEqual(['set-up first package.json:1'])
+    const both = { ...scripts, pretypes: 'node tools/setup.mjs --packages' }
+    expect(findings({ 'package.json': root({ scripts: both }) })).toEqual([])
+  })
+})
+
 test('every rule is caught by a test above', async () => {
   const { readFileSync } = await import('node:fs')
   const text = readFileSync(import.meta.filename, 'utf8')

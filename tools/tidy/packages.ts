@@ -5,6 +5,8 @@ export const packageLicences: Rule = {
   check: (project) => eachPackage(project, checkLicence),
 }
 export const pins: Rule = { name: 'exact pins', check: (project) => eachPackage(project, checkPins) }
+export const installScripts: Rule = { name: 'install scripts', check: checkInstallScripts }
+export const setUp: Rule = { name: 'set-up first', check: checkSetUp }
 export const directions: Rule = { name: 'packages', check: checkDirections }
 
 const EXACT = /^(npm:.+@)?\d+\.\d+\.\d+(-[\w.]+)?$/
@@ -32,6 +34,42 @@ function checkPins({ manifest }: Package): readonly (readonly [string, string])[
   return Object.entries(all)
     .filter(([, version]) => !EXACT.test(version))
     .map(([name, version]) => [`${name} is ${version}`, 'the exact version: what is tested is what runs'] as const)
+}
+
+/** A package that runs code when it is installed runs it on every machine, before anybody has looked. */
+function checkInstallScripts(project: Project): readonly Finding[] {
+  const lock = JSON.parse(project.texts.get('package-lock.json') ?? '{}') as {
+    readonly packages?: Readonly<Record<string, { readonly hasInstallScript?: boolean }>>
+  }
+  const allowScripts = project.packages.find(({ folder }) => folder === '')?.manifest.allowScripts ?? {}
+  const unknown = Object.entries(lock.packages ?? {})
+    .filter(([, { hasInstallScript }]) => hasInstallScript === true)
+    .map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length))
+    .filter((name) => allowScripts[name] !== false)
+    .map((name) => `${name} has an install script, and nobody has said that it is not needed`)
+  const allowed = Object.entries(allowScripts)
+    .filter(([, isAllowed]) => isAllowed)
+    .map(([name]) => `${name} may run its install script, which tools/setup.mjs does not run`)
+  return [...unknown, ...allowed].map((what) => ({
+    path: 'package.json',
+    line: 1,
+    what,
+    instead: 'another package; or see that it works without the script and say `false` in `allowScripts`',
+  }))
+}
+
+/** On a fresh clone no script of the root works before the packages, and with them the pinned Node, are there. */
+function checkSetUp(project: Project): readonly Finding[] {
+  const scripts = project.packages.find(({ folder }) => folder === '')?.manifest.scripts ?? {}
+  return Object.keys(scripts)
+    .filter((name) => name !== 'setup' && !(name.startsWith('pre') && scripts[name.slice(3)] !== undefined))
+    .filter((name) => !(scripts[`pre${name}`] ?? '').startsWith('node tools/setup.mjs'))
+    .map((name) => ({
+      path: 'package.json',
+      line: 1,
+      what: `npm run ${name} fails on a fresh clone without saying why`,
+      instead: `"pre${name}": "node tools/setup.mjs --packages"`,
+    }))
 }
 
 /** What each workspace package may stand on. Pure packages stand on nothing; the contract is known to all. */

@@ -34,6 +34,7 @@ export interface Manifest {
   readonly bin?: Readonly<Record<string, string>>
   readonly exports?: unknown
   readonly scripts?: Readonly<Record<string, string>>
+  readonly allowScripts?: Readonly<Record<string, boolean>>
   readonly dependencies?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
