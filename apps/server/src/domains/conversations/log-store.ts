@@ -53,6 +53,8 @@ export interface KnownEntry {
   readonly at: Instant
 }
 
+// `limit 1` within `lateral` is a fence: each key is found by its index, whatever the planner believes of a table that has
+// grown since it was told. Left to itself it may read all entries of the tenant for every batch.
 const findKnown = statement<{
   conversation_id: ConversationId
   device_id: DeviceId
@@ -65,8 +67,11 @@ const findKnown = statement<{
   'log.find-known',
   `select k.conversation_id, k.device_id, k.entry_id, k.body_hash, k.seq, k.countable, k.created_at
    from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as asked (conversation_id, device_id, entry_id)
-   join entry_idempotency k on k.tenant_id = $1 and k.conversation_id = asked.conversation_id
-     and k.device_id = asked.device_id and k.entry_id = asked.entry_id`,
+   cross join lateral (
+     select * from entry_idempotency i
+     where i.tenant_id = $1 and i.conversation_id = asked.conversation_id and i.device_id = asked.device_id
+       and i.entry_id = asked.entry_id limit 1
+   ) k`,
 )
 
 export interface EntryKey {
@@ -111,7 +116,10 @@ const findTaken = statement<{ conversation_id: ConversationId; entry_id: EntryId
   'log.find-taken',
   `select e.conversation_id, e.entry_id
    from unnest($2::uuid[], $3::uuid[]) as asked (conversation_id, entry_id)
-   join entry e on e.tenant_id = $1 and e.conversation_id = asked.conversation_id and e.entry_id = asked.entry_id`,
+   cross join lateral (
+     select conversation_id, entry_id from entry
+     where tenant_id = $1 and conversation_id = asked.conversation_id and entry_id = asked.entry_id limit 1
+   ) e`,
 )
 
 /** Which entry ids exist already in their conversation, whoever sent them. */
