@@ -11,7 +11,7 @@ import type { Act, Gate } from '../gate/gate.ts'
 import { isOriginAllowed } from '../gate/origins.ts'
 import { parseInput } from '../gate/parse-input.ts'
 import { parseJsonBytes } from '../gate/parse-json.ts'
-import { originOf, recogniseCaller } from './authentication.ts'
+import { checkAttemptRate, originOf, recogniseCaller } from './authentication.ts'
 import { refuseBrokenRequest } from './broken-requests.ts'
 import { setSecurityHeaders } from './headers.ts'
 import type { Handlers } from './handlers.ts'
@@ -160,6 +160,7 @@ function addRoute(app: FastifyInstance, deps: HttpDeps, operation: Operation): v
     onRequest: async (request) => {
       await recogniseCaller(deps, operation, request)
     },
+    preHandler: async (request) => checkAttemptRate(deps, operation, request),
     handler: async (request, reply) => {
       const caller = request.caller!
       const result = await deps.gate.run(caller, actOf(request), async () =>

@@ -5,7 +5,7 @@ import type { Ctx } from '../../platform/context/context.ts'
 import { createTokenBuckets } from '../../platform/limits/token-bucket.ts'
 import { Problem, problem } from '../../platform/problem/problem.ts'
 import { systemClock } from '../../platform/time/clock.ts'
-import { readBearer, recogniseCaller } from './authentication.ts'
+import { checkAttemptRate, readBearer, recogniseCaller } from './authentication.ts'
 
 const TOKEN = 'a'.repeat(40)
 const stopped = { ...systemClock, monotonicMs: () => 0 }
@@ -72,6 +72,43 @@ describe('rates', () => {
     expect(await ask(refreshSession, '198.51.100.1')).toBe('HSYSADMIN')
     expect(await ask(getLimits, '198.51.100.1')).toBe('HSYSADMIN')
     expect(await ask(createSession, '198.51.100.2')).toBe('HSYSADMIN')
+  })
+})
+
+describe('the rate of attempts to sign in', () => {
+  function openAttempts() {
+    const addressRates = createTokenBuckets(stopped, { perSecond: 0.001, burst: 2 })
+    return (operation: Operation, ip: string, body: unknown) => {
+      try {
+        checkAttemptRate({ addressRates }, operation, { ip, body })
+        return 'passes'
+      } catch (error) {
+        return (error as Problem).code
+      }
+    }
+  }
+  const twice = ['passes', 'passes', 'platform/rate-limited']
+  const by = (deviceSecret: unknown) => ({ device: { name: 'x', deviceSecret } })
+
+  test("is the network's for whoever brings nothing from an earlier sign-in", () => {
+    const attempt = openAttempts()
+    expect([1, 2, 3].map((host) => attempt(createSession, `2001:db8::${host}`, by(undefined)))).toEqual(twice)
+    for (const body of [undefined, null, 'x', 7, [], { device: null }, by(''), by(7), by({})])
+      expect(attempt(createSession, '2001:db8::9', body)).toBe('platform/rate-limited')
+    expect(attempt(createSession, '198.51.100.1', by(undefined))).toBe('passes')
+  })
+
+  test('is the device’s own for one that does, and another one’s flood costs it nothing', () => {
+    const attempt = openAttempts()
+    for (let times = 0; times < 9; times++) attempt(createSession, '198.51.100.1', by(undefined))
+    expect([1, 2, 3].map(() => attempt(createSession, '198.51.100.1', by('a secret')))).toEqual(twice)
+    expect(attempt(createSession, '198.51.100.1', by('another secret'))).toBe('passes')
+  })
+
+  test('is for passwords only: who has a one-time link is let in past every flood', () => {
+    const attempt = openAttempts()
+    for (let times = 0; times < 9; times++)
+      expect(attempt(operations.redeemSignInLink, '198.51.100.1', by(undefined))).toBe('passes')
   })
 })
 

@@ -1,8 +1,10 @@
 import { purposeSchema, type Operation, type OperationId, type Purpose } from '@sotto/protocol'
 import type { FastifyRequest } from 'fastify'
 import { anonymous, type Ctx, type Origin } from '../../platform/context/context.ts'
+import { hashToken } from '../../platform/crypto/tokens.ts'
 import { addressGroup } from '../../platform/limits/address-group.ts'
 import type { TokenBuckets } from '../../platform/limits/token-bucket.ts'
+import { Secret } from '../../platform/phi/phi.ts'
 import { problem } from '../../platform/problem/problem.ts'
 
 export interface RecogniseDeps {
@@ -11,8 +13,8 @@ export interface RecogniseDeps {
   authenticate(accessToken: string, origin: Origin): Promise<Ctx>
 }
 
-/** Where somebody tries a secret that a person could have chosen: slower than everything else. */
-const attempts: readonly string[] = ['createSession', 'redeemSignInLink'] satisfies readonly OperationId[]
+/** Where somebody tries a secret that a person has chosen: slower than everything else. One-time links cannot be guessed. */
+const attempts: readonly string[] = ['createSession'] satisfies readonly OperationId[]
 
 /**
  * Says whose request it is, and holds it against the caller's rate. A user's rate is the user's, wherever the requests come
@@ -29,7 +31,8 @@ export async function recogniseCaller(
   const network = addressGroup(origin.address)
   if (operation.auth === 'none') {
     request.caller = anonymous(origin)
-    return take(attempts.includes(operation.operationId) ? deps.addressRates : deps.userRates, network)
+    // Apart from the others: a flood of sign-ins must not keep those who are signed in from refreshing.
+    return take(deps.userRates, isAttempt(operation) ? `sign-in/${network}` : network)
   }
   let caller: Ctx
   try {
@@ -41,6 +44,31 @@ export async function recogniseCaller(
   request.caller = caller
   take(deps.userRates, `${caller.tenantId}/${caller.userId}`)
   request.caller = { ...caller, purpose: readPurpose(request.headers['sotto-purpose'], caller.purpose) }
+}
+
+/**
+ * Holds an attempt against the slower rate of its network, once its body is there. A device that brings the secret of an
+ * earlier sign-in has a rate of its own in place of it: whoever floods from behind the same address must not keep a ward from
+ * its workstations. That the secret is the right one is for the room to find, which hashes no password of those whose
+ * attempts have to wait; a wrong one gains nothing.
+ *
+ * @throws platform/rate-limited 429
+ */
+export function checkAttemptRate(
+  deps: Pick<RecogniseDeps, 'addressRates'>,
+  operation: Operation,
+  { ip, body }: Pick<FastifyRequest, 'ip' | 'body'>,
+): void {
+  if (!isAttempt(operation)) return
+  const device = (body as { readonly device?: { readonly deviceSecret?: unknown } | null } | null | undefined)?.device
+  const secret = device?.deviceSecret
+  const isKnown = typeof secret === 'string' && secret !== ''
+  const key = isKnown ? `device/${hashToken(new Secret(secret)).toString('base64url')}` : addressGroup(ip)
+  take(deps.addressRates, key)
+}
+
+function isAttempt(operation: Operation): boolean {
+  return attempts.includes(operation.operationId)
 }
 
 function take(rates: TokenBuckets, key: string): void {
