@@ -6,7 +6,7 @@
 import type { ConversationId, EntryId } from '@sotto/protocol'
 import { loadConfig, migratePostgres, openKeyring, type Composition } from '@sotto/server'
 import { insertAuditRows, type AuditRow } from '../apps/server/src/domains/audit/audit-store.ts'
-import { lockSenders } from '../apps/server/src/domains/conversations/conversation-store.ts'
+import { lockMembers } from '../apps/server/src/domains/conversations/conversation-store.ts'
 import {
   findKnownEntries,
   findTakenEntryIds,
@@ -71,7 +71,7 @@ async function runBatch(tx: LaneTx, sends: readonly Send[]): Promise<void> {
       tenantId,
       keys.map((key) => key.conversationId),
     ),
-    lockSenders(tx, tenantId, keys),
+    lockMembers(tx, tenantId, keys),
     findSessions(tx, tenantId, [...new Set(sends.map(({ sender }) => sender.ctx.sessionId))]),
     findKnownEntries(tx, tenantId, keys),
     findTakenEntryIds(tx, tenantId, keys),

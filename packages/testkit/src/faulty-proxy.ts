@@ -34,8 +34,12 @@ interface Pipe {
   mode: ProxyMode
 }
 
+/** @param serverUrl  of a server behind TCP, or of PostgreSQL behind a Unix socket (`?host=folder`) */
 export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> {
-  const target = new URL(serverUrl)
+  const { hostname, port: targetPort, searchParams } = new URL(serverUrl)
+  const folder = searchParams.get('host')
+  const target =
+    folder === null ? { host: hostname, port: Number(targetPort) } : { path: `${folder}/.s.PGSQL.${targetPort}` }
   const pipes = new Set<Pipe>()
   let mode: ProxyMode = 'open'
   let delayMs = 0
@@ -43,7 +47,7 @@ export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> 
 
   const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
     if (mode === 'closed') return void client.resetAndDestroy()
-    const server = connect({ host: target.hostname, port: Number(target.port), allowHalfOpen: true })
+    const server = connect({ ...target, allowHalfOpen: true })
     const pipe: Pipe = { client, server, mode }
     pipes.add(pipe)
     forward(pipe, client, server, () => undefined)
@@ -73,7 +77,7 @@ export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> 
     from.on('error', () => from.destroy())
     from.on('close', (hadError) => {
       if (pipe.mode === 'halfOpen' || pipe.mode === 'stalled') return
-      if (hadError) to.resetAndDestroy()
+      if (hadError) reset(to)
       pipes.delete(pipe)
     })
   }
@@ -113,8 +117,8 @@ export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> 
     setDownstreamRate: (bytesPerSecond) => void (rate = bytesPerSecond),
     cut() {
       for (const { client, server } of pipes) {
-        client.resetAndDestroy()
-        server.resetAndDestroy()
+        reset(client)
+        reset(server)
       }
       pipes.clear()
     },
@@ -126,4 +130,10 @@ export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> 
       await new Promise((resolve) => listener.close(resolve))
     },
   }
+}
+
+/** A Unix socket knows no RST. */
+function reset(socket: Socket): void {
+  if (socket.remoteAddress === undefined) socket.destroy()
+  else socket.resetAndDestroy()
 }

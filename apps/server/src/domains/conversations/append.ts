@@ -2,19 +2,27 @@ import type { AuditAction, ConversationId, DeviceId, Sent, SessionId, TenantId, 
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Ctx } from '../../platform/context/context.ts'
 import { constantTimeEqual } from '../../platform/crypto/primitives.ts'
-import { createGroupCommit, type GroupCommit, type Verdict } from '../../platform/db/group-commit.ts'
+import {
+  createGroupCommit,
+  held,
+  RowHeld,
+  type BatchVerdict,
+  type GroupCommit,
+  type Verdict,
+} from '../../platform/db/group-commit.ts'
 import type { Db, LaneTx, Tx } from '../../platform/db/tx.ts'
 import type { Grant } from '../../platform/grant/grant.ts'
 import type { Log } from '../../platform/log/log.ts'
 import { problem, type Problem } from '../../platform/problem/problem.ts'
 import { toRfc3339, type Clock, type Instant } from '../../platform/time/clock.ts'
 import type { AuditItem, AuditRecord } from '../audit/index.ts'
-import { lockSenders } from './conversation-store.ts'
+import { findLiveMembers, lockMembers } from './conversation-store.ts'
 import { nextPlace, type LogEnd, type NewEntry, type StoredEntry } from './conversation.model.ts'
-import { encodePayload, sealBody, type BodyDeps } from './render-entry.ts'
+import { encodePayload, resealBody, sealBody, type BodyDeps } from './render-entry.ts'
 import { conversationChanged, entryAppended } from './conversations.topics.ts'
 import {
   entryKey,
+  findConversationIds,
   findKnownEntries,
   findTakenEntryIds,
   insertEntries,
@@ -26,6 +34,10 @@ import {
 /** How many sends one transaction carries at most, and how many may wait in a lane before callers are told to come back. */
 export const BATCH_MAX = 512
 export const QUEUE_MAX = 20_000
+/** What the bodies of those that wait in a lane may take up in memory. */
+const QUEUE_BYTES_MAX = 32 * 1_024 * 1_024
+/** What an item takes up beside its body, roughly. */
+const ITEM_BYTES = 1_024
 
 export interface AppendDeps extends BodyDeps {
   readonly db: Db
@@ -42,7 +54,8 @@ export interface AppendDeps extends BodyDeps {
   recordAuditItems(tx: Tx, tenantId: TenantId, items: readonly AuditItem[]): Promise<void>
 }
 
-export interface AppendItem extends NewEntry {
+/** The payload is in it once, sealed: what waits in a queue may be much, and is not kept open. */
+export interface AppendItem extends Omit<NewEntry, 'payload'> {
   /** Keyed hash of what is sent, to tell a repeat from a conflict. */
   readonly bodyHash: Buffer
   readonly auditAction: AuditAction
@@ -56,7 +69,9 @@ export interface AppendItem extends NewEntry {
  *
  * Durability: resolves after the commit. Consistency: session, idempotency, membership and closure are checked inside the
  * transaction, in this order. Concurrency: callers share transactions and never wait for one another's checks; two nodes
- * may append to one conversation, its row lock puts them in order. Retries: a caller repeats with the same entryId.
+ * may append to one conversation, its row lock puts them in order. Nobody waits for a lock: who meets a row that another
+ * transaction holds is tried again later, in order with what follows in its conversation, and the others go on. Retries:
+ * a caller repeats with the same entryId.
  */
 export interface Appender {
   append(ctx: Ctx, grant: Grant<'message.send', ConversationId>, item: AppendItem): Promise<Sent>
@@ -92,8 +107,11 @@ interface Accepted {
 export function createAppender(deps: AppendDeps): Appender {
   const commits: GroupCommit<Submitted, Accepted> = createGroupCommit<Submitted, Accepted>({
     db: deps.db,
+    clock: deps.clock,
     batchMax: BATCH_MAX,
     queueMax: QUEUE_MAX,
+    queueBytesMax: QUEUE_BYTES_MAX,
+    bytesOf: ({ item }) => ITEM_BYTES + item.sealed.body.byteLength,
     overloaded: () => problem('platform/unavailable'),
     run: (tx, items) => runBatch(deps, tx, items),
     committed: (items, verdicts) => publishBatch(deps, items, verdicts),
@@ -113,7 +131,7 @@ export function createAppender(deps: AppendDeps): Appender {
         async (tx) => {
           appended = []
           tx.enterTenant(ctx.tenantId)
-          const end = (await lockConversationLogs(tx, ctx.tenantId, [conversationId])).get(conversationId)
+          const end = await lockLog(tx, ctx.tenantId, conversationId)
           return change(tx, { end, append: (at, entry) => appendAlone(deps, tx, ctx, at, entry, appended) })
         },
         () => appended.forEach((entry) => deps.bus.publish(entryAppended, { tenantId: ctx.tenantId, entry })),
@@ -121,6 +139,17 @@ export function createAppender(deps: AppendDeps): Appender {
     },
     idle: () => commits.idle(),
   }
+}
+
+/** @returns undefined when there is no such conversation @throws RowHeld */
+async function lockLog(tx: Tx, tenantId: TenantId, conversationId: ConversationId): Promise<LogEnd | undefined> {
+  const [ends, there] = await Promise.all([
+    lockConversationLogs(tx, tenantId, [conversationId]),
+    findConversationIds(tx, tenantId, [conversationId]),
+  ])
+  const end = ends.get(conversationId)
+  if (end === undefined && there.has(conversationId)) throw new RowHeld()
+  return end
 }
 
 async function appendAlone(
@@ -149,7 +178,7 @@ async function appendAlone(
 function placeEntry(
   ctx: Ctx,
   conversationId: ConversationId,
-  entry: NewEntry,
+  entry: Omit<NewEntry, 'payload'>,
   place: { readonly lastSeq: number; readonly lastCountable: number },
   bodyCiphertext: Buffer,
   at: Instant,
@@ -175,8 +204,8 @@ async function runBatch(
   deps: AppendDeps,
   tx: LaneTx,
   items: readonly Submitted[],
-): Promise<readonly Verdict<Accepted>[]> {
-  const verdicts = Array.from<Verdict<Accepted>>({ length: items.length })
+): Promise<readonly BatchVerdict<Accepted>[]> {
+  const verdicts = Array.from<BatchVerdict<Accepted>>({ length: items.length })
   const groups = groupByTenant(items)
   const lookups = groups.map(([tenantId, indexes]) => {
     tx.enterTenant(tenantId)
@@ -212,12 +241,37 @@ async function lookUp(deps: AppendDeps, tx: Tx, tenantId: TenantId, items: reado
   const senders = items.map(({ conversationId, ctx }) => ({ conversationId, userId: ctx.userId }))
   const [ends, members, sessions, known, taken] = await Promise.all([
     lockConversationLogs(tx, tenantId, conversationIds),
-    lockSenders(tx, tenantId, senders),
+    lockMembers(tx, tenantId, senders),
     deps.findLiveSessions(tx, tenantId, [...new Set(items.map(({ ctx }) => ctx.sessionId))], deps.clock.now()),
     findKnownEntries(tx, tenantId, items),
     findTakenEntryIds(tx, tenantId, items),
   ])
   return { ends: new Map(ends), members, sessions, known: new Map(known), taken: new Set(taken) }
+}
+
+/** Whose conversation or membership is there and could not be locked. Nothing is asked when everything is there. */
+async function findHeld(
+  tx: Tx,
+  tenantId: TenantId,
+  items: readonly Submitted[],
+  { ends, members }: Found,
+): Promise<ReadonlySet<string>> {
+  const missing = items
+    .filter((item) => !ends.has(item.conversationId) || !members.has(memberKey(item)))
+    .map(({ conversationId, ctx }) => ({ conversationId, userId: ctx.userId }))
+  if (missing.length === 0) return new Set()
+  const [there, live] = await Promise.all([
+    findConversationIds(tx, tenantId, [...new Set(missing.map((item) => item.conversationId))]),
+    findLiveMembers(tx, tenantId, missing),
+  ])
+  const isHeld = (item: Submitted) =>
+    (!ends.has(item.conversationId) && there.has(item.conversationId)) ||
+    (!members.has(memberKey(item)) && live.has(memberKey(item)))
+  return new Set(items.filter(isHeld).map(memberKey))
+}
+
+function memberKey({ conversationId, ctx }: Submitted): string {
+  return `${conversationId}/${ctx.userId}`
 }
 
 /** Gives each item its verdict and its place, then writes entries and audit rows; nothing is awaited but missing keys. */
@@ -228,33 +282,39 @@ async function writeGroup(
   indexes: readonly number[],
   items: readonly Submitted[],
   found: Found,
-  verdicts: Verdict<Accepted>[],
+  verdicts: BatchVerdict<Accepted>[],
 ): Promise<void> {
   const placed: PlacedEntry[] = []
   const audit: AuditItem[] = []
   const at = deps.clock.now()
+  const waiting = await findHeld(
+    tx,
+    tenantId,
+    indexes.map((index) => items[index]!),
+    found,
+  )
   for (const index of indexes) {
     const submitted = items[index]!
-    const verdict = judge(submitted, found) ?? (await accept(deps, tx, submitted, found, at))
+    const verdict = judge(submitted, found, waiting) ?? (await accept(deps, tx, submitted, found, at))
+    verdicts[index] = verdict
+    if ('held' in verdict) continue
     if ('answer' in verdict && verdict.answer.stored)
       placed.push({ ...verdict.answer.stored, bodyHash: submitted.item.bodyHash })
-    verdicts[index] = verdict
     audit.push({ ctx: submitted.ctx, record: auditOf(submitted, verdict) })
   }
-  await deps.recordAuditItems(tx, tenantId, audit)
+  if (audit.length > 0) await deps.recordAuditItems(tx, tenantId, audit)
   if (placed.length > 0) insertEntries(tx, tenantId, placed)
 }
 
 /** Session, idempotency, membership, closure, in this order. @returns undefined when it is to be appended */
-function judge(
-  { ctx, conversationId, deviceId, entryId, item }: Submitted,
-  found: Found,
-): Verdict<Accepted> | undefined {
+function judge(submitted: Submitted, found: Found, waiting: ReadonlySet<string>): BatchVerdict<Accepted> | undefined {
+  const { ctx, conversationId, deviceId, entryId, item } = submitted
   if (!found.sessions.has(ctx.sessionId)) return refuse(problem('identity/session-ended', { recorded: true }))
   const known = found.known.get(entryKey({ conversationId, deviceId, entryId }))
   if (known) return repeatOf(known, item)
+  if (waiting.has(memberKey(submitted))) return held
   const end = found.ends.get(conversationId)
-  if (end === undefined || !found.members.has(`${conversationId}/${ctx.userId}`)) {
+  if (end === undefined || !found.members.has(memberKey(submitted))) {
     return refuse(problem('access/not-found', { recorded: true, trueReason: 'not-a-member' }))
   }
   if (end.closed) return refuse(problem('conversations/closed', { recorded: true }))
@@ -308,8 +368,11 @@ async function sealAgain(
   { ctx, conversationId, entryId, item }: Submitted,
   end: LogEnd,
 ): Promise<Buffer> {
-  const key = await deps.keys.getConversationKey(tx, ctx.tenantId, conversationId, end.keyEpoch)
-  return sealBody(deps.sealer, key, { tenantId: ctx.tenantId, conversationId, entryId }, encodePayload(item.payload))
+  const [from, to] = await Promise.all([
+    deps.keys.getConversationKey(tx, ctx.tenantId, conversationId, item.sealed.keyEpoch),
+    deps.keys.getConversationKey(tx, ctx.tenantId, conversationId, end.keyEpoch),
+  ])
+  return resealBody(deps.sealer, from, to, { tenantId: ctx.tenantId, conversationId, entryId }, item.sealed.body)
 }
 
 function auditOf({ conversationId, entryId, item }: Submitted, verdict: Verdict<Accepted>): AuditRecord {

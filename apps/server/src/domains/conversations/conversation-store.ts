@@ -256,31 +256,58 @@ export async function updateConversationRow(
   ])
 }
 
-export interface LiveSender {
+export interface LiveMember {
   readonly conversationId: ConversationId
   readonly userId: UserId
 }
 
-const findSenders = statement<{ conversation_id: ConversationId; user_id: UserId }>(
-  'member.lock-senders',
+const lockLive = statement<{ conversation_id: ConversationId; user_id: UserId }>(
+  'member.lock-live',
   `select m.conversation_id, m.user_id
    from member m
    where m.tenant_id = $1 and m.left_seq is null
      and (m.conversation_id, m.user_id) in (select * from unnest($2::uuid[], $3::uuid[]))
    order by m.conversation_id, m.user_id
-   for no key update`,
+   for no key update skip locked`,
+)
+const findMembers = statement<{ conversation_id: ConversationId; user_id: UserId }>(
+  'member.find-live',
+  `select m.conversation_id, m.user_id from member m
+   where m.tenant_id = $1 and m.left_seq is null
+     and (m.conversation_id, m.user_id) in (select * from unnest($2::uuid[], $3::uuid[]))`,
 )
 
-/** Which of these are members now; locked in sorted order, as everyone locks members, because their counts will move. */
-export async function lockSenders(
+/**
+ * Which of these are members now; locked in sorted order, as everyone locks members, because their counts will move. A
+ * member whom another transaction holds is missing, as a stranger is: `findLiveMembers` tells them apart.
+ */
+export async function lockMembers(
   tx: Tx,
   tenantId: TenantId,
-  senders: readonly LiveSender[],
+  members: readonly LiveMember[],
 ): Promise<ReadonlySet<string>> {
-  const rows = await tx.rows(findSenders, [
+  return pickMembers(tx, lockLive, tenantId, members)
+}
+
+/** Which of these are members now, whoever holds them. */
+export async function findLiveMembers(
+  tx: Tx,
+  tenantId: TenantId,
+  members: readonly LiveMember[],
+): Promise<ReadonlySet<string>> {
+  return pickMembers(tx, findMembers, tenantId, members)
+}
+
+async function pickMembers(
+  tx: Tx,
+  which: typeof lockLive,
+  tenantId: TenantId,
+  members: readonly LiveMember[],
+): Promise<ReadonlySet<string>> {
+  const rows = await tx.rows(which, [
     tenantId,
-    senders.map((sender) => sender.conversationId),
-    senders.map((sender) => sender.userId),
+    members.map((member) => member.conversationId),
+    members.map((member) => member.userId),
   ])
   return new Set(rows.map((row) => `${row.conversation_id}/${row.user_id}`))
 }

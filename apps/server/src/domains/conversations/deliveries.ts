@@ -53,6 +53,7 @@ export function createDeliveries(
 ): Deliveries {
   const commits = createGroupCommit<Opening, string | undefined>({
     db: deps.db,
+    clock: deps.clock,
     batchMax: BATCH_MAX,
     queueMax: QUEUE_MAX,
     overloaded: () => problem('platform/unavailable'),

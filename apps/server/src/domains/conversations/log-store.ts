@@ -18,10 +18,13 @@ const lockLogs = statement<LogEndRow>(
    from conversation
    where tenant_id = $1 and conversation_id = any($2::uuid[])
    order by conversation_id
-   for no key update`,
+   for no key update skip locked`,
 )
 
-/** Locks conversations in sorted order and says where their logs end. From here on nobody else appends to them. */
+/**
+ * Locks conversations in sorted order and says where their logs end. From here on nobody else appends to them. One that
+ * another transaction holds is missing, as one that does not exist is: `findConversationIds` tells them apart.
+ */
 export async function lockConversationLogs(
   tx: Tx,
   tenantId: TenantId,
@@ -41,6 +44,20 @@ export async function lockConversationLogs(
       },
     ]),
   )
+}
+
+const findIds = statement<{ conversation_id: ConversationId }>(
+  'log.find-conversations',
+  'select conversation_id from conversation where tenant_id = $1 and conversation_id = any($2::uuid[])',
+)
+
+/** Which of these exist, whoever holds them. */
+export async function findConversationIds(
+  tx: Tx,
+  tenantId: TenantId,
+  ids: readonly ConversationId[],
+): Promise<ReadonlySet<ConversationId>> {
+  return new Set((await tx.rows(findIds, [tenantId, ids])).map((row) => row.conversation_id))
 }
 
 export interface KnownEntry {

@@ -196,14 +196,8 @@ export interface MovedCursorRow {
   readonly moved: boolean
 }
 
-// Locks in sorted order first; then one statement moves what moves forward. What a member sent between the old and the
+// One statement moves what moves forward, under locks that are held already. What a member sent between the old and the
 // new read cursor is counted once in the life of a membership: the range is read, then never again.
-const lockMembers = statement<never>(
-  'member.lock-cursors',
-  `select 1 from member
-   where tenant_id = $1 and left_seq is null and (conversation_id, user_id) in (select * from unnest($2::uuid[], $3::uuid[]))
-   order by conversation_id, user_id for no key update`,
-)
 const move = statement<MovedCursorRow>(
   'member.move-cursors',
   `with asked as (
@@ -249,7 +243,7 @@ const move = statement<MovedCursorRow>(
 
 /**
  * Moves cursors forward. Several moves of one member (devices that ask at the same moment) become the furthest of them;
- * one that points past the end moves nothing and holds up no other.
+ * one that points past the end moves nothing and holds up no other. The members are locked (`lockMembers`).
  *
  * @returns how each member stands now; who is no member is missing
  */
@@ -258,13 +252,10 @@ export async function moveCursorRows(
   tenantId: TenantId,
   moves: readonly CursorMove[],
 ): Promise<readonly MovedCursorRow[]> {
-  const conversationIds = moves.map((one) => one.conversationId)
-  const userIds = moves.map((one) => one.userId)
-  void tx.rows(lockMembers, [tenantId, conversationIds, userIds])
   return tx.rows(move, [
     tenantId,
-    conversationIds,
-    userIds,
+    moves.map((one) => one.conversationId),
+    moves.map((one) => one.userId),
     moves.map((one) => one.deliveredSeq),
     moves.map((one) => one.readSeq),
   ])

@@ -1,12 +1,13 @@
 import type { CommandInput, ConversationId, MovedCursor, SessionId, TenantId, UserId } from '@sotto/protocol'
 import type { Ctx } from '../../platform/context/context.ts'
-import { createGroupCommit, type Verdict } from '../../platform/db/group-commit.ts'
+import { createGroupCommit, held, type BatchVerdict, type Verdict } from '../../platform/db/group-commit.ts'
 import type { LaneTx, Tx } from '../../platform/db/tx.ts'
 import type { Grant } from '../../platform/grant/grant.ts'
 import { problem, type Problem } from '../../platform/problem/problem.ts'
 import type { KeptDecisions } from '../access/index.ts'
 import type { AuditItem } from '../audit/index.ts'
 import { BATCH_MAX, QUEUE_MAX, type AppendDeps } from './append.ts'
+import { findLiveMembers, lockMembers } from './conversation-store.ts'
 import { countUnread } from './conversation.model.ts'
 import { cursorMoved } from './conversations.topics.ts'
 import { moveCursorRows, type MovedCursorRow } from './member-store.ts'
@@ -51,6 +52,7 @@ interface Moved {
 export function createCursorMover(deps: AppendDeps): CursorMover {
   const commits = createGroupCommit<Submitted, Moved>({
     db: deps.db,
+    clock: deps.clock,
     batchMax: BATCH_MAX,
     queueMax: QUEUE_MAX,
     overloaded: () => problem('platform/unavailable'),
@@ -68,8 +70,12 @@ export function createCursorMover(deps: AppendDeps): CursorMover {
   }
 }
 
-async function runBatch(deps: AppendDeps, tx: LaneTx, items: readonly Submitted[]): Promise<readonly Verdict<Moved>[]> {
-  const verdicts = Array.from<Verdict<Moved>>({ length: items.length })
+async function runBatch(
+  deps: AppendDeps,
+  tx: LaneTx,
+  items: readonly Submitted[],
+): Promise<readonly BatchVerdict<Moved>[]> {
+  const verdicts = Array.from<BatchVerdict<Moved>>({ length: items.length })
   const tenants = Map.groupBy(items.keys(), (index) => items[index]!.ctx.tenantId)
   for (const [tenantId, indexes] of [...tenants].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     tx.enterTenant(tenantId)
@@ -84,26 +90,39 @@ async function moveGroup(
   tenantId: TenantId,
   indexes: readonly number[],
   items: readonly Submitted[],
-  verdicts: Verdict<Moved>[],
+  verdicts: BatchVerdict<Moved>[],
 ): Promise<void> {
   const group = indexes.map((index) => items[index]!)
   const sessionIds = [...new Set(group.map(({ ctx }) => ctx.sessionId))]
-  const sessions = await deps.findLiveSessions(tx, tenantId, sessionIds, deps.clock.now())
+  const [sessions, locked] = await Promise.all([
+    deps.findLiveSessions(tx, tenantId, sessionIds, deps.clock.now()),
+    lockMembers(tx, tenantId, group),
+  ])
   // What an ended session asks for moves nothing, also when another device of the same member asks in the same batch.
-  const rows = await moveCursorRows(
-    tx,
-    tenantId,
-    group.filter(({ ctx }) => sessions.has(ctx.sessionId)),
-  )
+  const moving = group.filter((one) => sessions.has(one.ctx.sessionId) && locked.has(memberKey(one)))
+  const missing = group.filter((one) => sessions.has(one.ctx.sessionId) && !locked.has(memberKey(one)))
+  const [rows, others] = await Promise.all([
+    moveCursorRows(tx, tenantId, moving),
+    missing.length === 0 ? new Set<string>() : findLiveMembers(tx, tenantId, missing),
+  ])
   const stands = new Map(rows.map((row) => [`${row.conversation_id}/${row.user_id}`, row]))
   const audit: AuditItem[] = []
   for (const index of indexes) {
     const submitted = items[index]!
-    const verdict = judge(submitted, sessions, stands.get(`${submitted.conversationId}/${submitted.userId}`))
+    const key = memberKey(submitted)
+    if (sessions.has(submitted.ctx.sessionId) && others.has(key)) {
+      verdicts[index] = held
+      continue
+    }
+    const verdict = judge(submitted, sessions, stands.get(key))
     verdicts[index] = verdict
-    audit.push(auditOf(submitted, verdict, stands.get(`${submitted.conversationId}/${submitted.userId}`)))
+    audit.push(auditOf(submitted, verdict, stands.get(key)))
   }
-  await deps.recordAuditItems(tx, tenantId, audit)
+  if (audit.length > 0) await deps.recordAuditItems(tx, tenantId, audit)
+}
+
+function memberKey({ conversationId, userId }: Submitted): string {
+  return `${conversationId}/${userId}`
 }
 
 function judge(

@@ -40,6 +40,18 @@ export function sealBody(
   return sealer.seal(key, entryContext(place.tenantId, place.conversationId, place.entryId), payload)
 }
 
+/** The same body under another key, for the same place. */
+export function resealBody(
+  sealer: Sealer,
+  from: DataKey,
+  to: DataKey,
+  place: { readonly tenantId: TenantId; readonly conversationId: ConversationId; readonly entryId: EntryId },
+  body: Buffer,
+): Buffer {
+  const context = entryContext(place.tenantId, place.conversationId, place.entryId)
+  return sealer.seal(to, context, sealer.open(from, context, body))
+}
+
 /**
  * Renders an entry for those who may read it. One that was erased, alone or with its key, keeps its place and says so: the
  * others of the log, and the other conversations of a list, are read as before.

@@ -36,12 +36,11 @@ export async function sendMessage(deps: SendDeps, ctx: Ctx, input: Input): Promi
   const body = checkSendMessage(input)
   const { grant, membership } = await deps.kept.authorizeConversation(ctx, 'message.send', input.conversationId)
   const keys = await loadKeys(deps, ctx, input, membership.keyEpoch)
-  const { entryId, payload, header, conversationId } = input
+  const { entryId, header, conversationId } = input
   return deps.appender.append(ctx, grant, {
     entryId,
     kind: 'application',
     header: { counts: true, ...header },
-    payload,
     clientSentAt: input.clientSentAt === undefined ? null : instant(Date.parse(input.clientSentAt)),
     bodyHash: keyedHash(keys.index, 'entry', body, JSON.stringify(header)),
     auditAction: grant.action,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { DatabaseUnavailable } from './errors.ts'
-import { createGroupCommit, laneOf, type GroupCommitOptions } from './group-commit.ts'
+import { createGroupCommit, held, laneOf, RowHeld, type GroupCommitOptions } from './group-commit.ts'
+import { systemClock } from '../time/clock.ts'
 import type { Db, LaneTx } from './tx.ts'
 
 /**
@@ -56,6 +57,7 @@ function committer(scripted: ReturnType<typeof scriptedDb>, options: Partial<Gro
   const splits: number[] = []
   const commits = createGroupCommit<string, string>({
     db: scripted.db,
+    clock: systemClock,
     batchMax: 100,
     queueMax: 1_000,
     overloaded: () => new Error('overloaded'),
@@ -255,4 +257,191 @@ test('an arrival in the very moment in which a lane runs dry is not forgotten', 
     expect(await second).toBe(`b ${round} is durable`)
   }
   expect(scripted.committed).toHaveLength(400)
+})
+
+/** A batch function that finds the rows of some keys held by another transaction, and tells what it wrote in which order. */
+function holdable() {
+  const heldKeys = new Set<string>()
+  const keyOf = (item: string) => item.split(' ')[0]!
+  const run: GroupCommitOptions<string, string>['run'] = async (tx, items) => {
+    const free = items.filter((item) => !heldKeys.has(keyOf(item)))
+    await Promise.all(free.map((item) => write(tx, item)))
+    return items.map((item) => (heldKeys.has(keyOf(item)) ? held : { answer: item }))
+  }
+  return { heldKeys, run }
+}
+
+test('who meets a held row waits aside with all that follow for its key, in order, and the others go on', async () => {
+  const scripted = scriptedDb()
+  const { heldKeys, run } = holdable()
+  const { commits, told } = committer(scripted, { run })
+  heldKeys.add('ward')
+  const stuck = ['ward 1', 'ward 2'].map((item) => commits.submit('ward', item))
+  for (let round = 0; round < 5; round++)
+    expect(await commits.submit('clinic', `clinic ${round}`)).toBe(`clinic ${round}`)
+  stuck.push(commits.submit('ward', 'ward 3'))
+  const alone = commits.alone('ward', async (tx) => {
+    if (heldKeys.has('ward')) throw new RowHeld()
+    await write(tx, 'ward alone')
+    return 'alone'
+  })
+  stuck.push(commits.submit('ward', 'ward 4'))
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(scripted.committed.filter((item) => item.startsWith('ward'))).toEqual([])
+  heldKeys.clear()
+  expect(await Promise.all([...stuck, alone])).toEqual(['ward 1', 'ward 2', 'ward 3', 'ward 4', 'alone'])
+  expect(scripted.committed.filter((item) => item.startsWith('ward'))).toEqual([
+    'ward 1',
+    'ward 2',
+    'ward 3',
+    'ward alone',
+    'ward 4',
+  ])
+  expect(told.flat().filter((item) => item.startsWith('ward'))).toEqual(['ward 1', 'ward 2', 'ward 3', 'ward 4'])
+  await commits.idle()
+  expect(await commits.submit('ward', 'ward 5')).toBe('ward 5')
+})
+
+test('order and number hold in any interleaving of held rows, full batches, halves and things that run alone', async () => {
+  const play = async (seed: number) => {
+    let state = seed
+    const random = (below: number) => (state = (state * 48_271) % 2_147_483_647) % below
+    const scripted = scriptedDb()
+    const { commits } = committer(scripted, {
+      batchMax: 1 + random(6),
+      async run(tx, items) {
+        if (random(12) === 0) throw new DatabaseUnavailable('not-applied', '55P03', true)
+        const isHeld = new Set(['a', 'b', 'c'].filter(() => random(3) === 0))
+        // The later ones of a held key could be done, but must not be before the earlier ones.
+        const verdicts = items.map((item) => isHeld.has(item.split(' ')[0]!))
+        await Promise.all(items.filter((_, index) => !verdicts[index]).map((item) => write(tx, item)))
+        return items.map((item, index) => (verdicts[index] ? held : { answer: item }))
+      },
+    })
+    const acts: Promise<string>[] = []
+    const expected: Record<string, string[]> = { a: [], b: [], c: [] }
+    for (let number = 0; number < 40; number++) {
+      const key = ['a', 'b', 'c'][random(3)]!
+      const item = `${key} ${number}`
+      expected[key]!.push(item)
+      if (random(5) === 0)
+        acts.push(
+          commits.alone(key, async (tx) => {
+            if (random(3) === 0) throw new RowHeld()
+            await write(tx, item)
+            return item
+          }),
+        )
+      else acts.push(commits.submit(key, item))
+      if (random(4) === 0) await new Promise((resolve) => setTimeout(resolve, random(40)))
+    }
+    await Promise.all(acts)
+    await commits.idle()
+    for (const [key, items] of Object.entries(expected))
+      expect([seed, scripted.committed.filter((item) => item.startsWith(key))]).toEqual([seed, items])
+  }
+  await Promise.all(Array.from({ length: 40 }, (_, index) => play(index + 1)))
+})
+
+test('a lock timeout is found by halves, and only those whose row is held wait on', async () => {
+  const scripted = scriptedDb()
+  let isLocked = true
+  const { commits, splits } = committer(scripted, {
+    async run(tx, items) {
+      if (isLocked && items.includes('c')) throw new DatabaseUnavailable('not-applied', '55P03', true)
+      await Promise.all(items.map((item) => write(tx, item)))
+      return items.map((item) => ({ answer: item }))
+    },
+  })
+  const others = ['a', 'b', 'd'].map((item) => commits.submit(item, item))
+  const stuck = commits.submit('c', 'c')
+  expect(await Promise.all(others)).toEqual(['a', 'b', 'd'])
+  expect(splits).toContain(4)
+  isLocked = false
+  expect(await stuck).toBe('c')
+})
+
+test('one whose statement is cancelled or meets a damaged row is refused alone', async () => {
+  for (const code of ['57014', 'XX002']) {
+    const scripted = scriptedDb()
+    const { commits } = committer(scripted, {
+      async run(tx, items) {
+        if (items.includes('c')) throw new DatabaseUnavailable('not-applied', code, true)
+        await Promise.all(items.map((item) => write(tx, item)))
+        return items.map((item) => ({ answer: item }))
+      },
+    })
+    const [a, b, c, d] = await Promise.allSettled(['a', 'b', 'c', 'd'].map((item) => commits.submit(item, item)))
+    expect([a, b, d].map((one) => one!.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
+    expect(c).toMatchObject({ status: 'rejected', reason: { code, outcome: 'not-applied' } })
+  }
+})
+
+test('when the connection fails, those who wait behind are told at once, and that nothing of theirs was done', async () => {
+  const scripted = scriptedDb()
+  const { heldKeys, run } = holdable()
+  const { commits } = committer(scripted, { batchMax: 2, run })
+  heldKeys.add('held')
+  const aside = commits.submit('held', 'held 1')
+  await commits.submit('ward', 'ward 0')
+  scripted.hold()
+  scripted.failWith(() => new DatabaseUnavailable('unknown', 'ECONNRESET'))
+  const acts = [1, 2, 3, 4, 5].map((number) => commits.submit('ward', `ward ${number}`))
+  const alone = commits.alone('ward', async () => 'alone')
+  await new Promise((resolve) => setImmediate(resolve))
+  const before = scripted.transactions
+  scripted.release()
+  const settled = await Promise.allSettled([...acts, alone, aside])
+  const outcomes = settled.map((one) => one.status === 'rejected' && (one.reason as DatabaseUnavailable).outcome)
+  const [unknown, none] = ['unknown', 'not-applied']
+  expect(outcomes).toEqual([unknown, unknown, none, none, none, none, none])
+  expect(scripted.transactions).toBeLessThanOrEqual(before + 1)
+  scripted.failWith(() => undefined)
+  expect(await commits.submit('ward', 'ward 6')).toBe('ward 6')
+})
+
+test('who has waited long enough is told so, also behind a transaction that hangs, which still gets its own answer', async () => {
+  const scripted = scriptedDb()
+  const { heldKeys, run } = holdable()
+  const { commits } = committer(scripted, { run, waitMsMax: 100 })
+  heldKeys.add('held')
+  const late = { code: 'waited-too-long', outcome: 'not-applied' }
+  await expect(commits.submit('held', 'held 1')).rejects.toMatchObject(late)
+  scripted.hold()
+  const inFlight = commits.submit('ward', 'ward 1')
+  await new Promise((resolve) => setImmediate(resolve))
+  const waiting = [commits.submit('ward', 'ward 2'), commits.alone('ward', async () => 'alone')]
+  for (const one of waiting) await expect(one).rejects.toMatchObject(late)
+  scripted.release()
+  expect(await inFlight).toBe('ward 1')
+  await commits.idle()
+  expect(scripted.committed).toEqual(['ward 1'])
+  expect(await commits.submit('ward', 'ward 3')).toBe('ward 3')
+})
+
+test('a queue is full when its bytes are, a batch carries a quarter of them, and one large item is always taken', async () => {
+  const scripted = scriptedDb()
+  const { commits, told } = committer(scripted, { queueBytesMax: 40, bytesOf: (item) => item.length })
+  scripted.hold()
+  const acts = Array.from({ length: 8 }, (_, index) => commits.submit('ward', `item${index}`))
+  await expect(commits.submit('ward', 'x')).rejects.toThrow('overloaded')
+  scripted.release()
+  await Promise.all(acts)
+  expect(told.map((batch) => batch.length)).toEqual([2, 2, 2, 2])
+  expect(await commits.submit('ward', 'y'.repeat(100))).toContain('is durable')
+})
+
+test('those who wait for one held row leave room for the others', async () => {
+  const scripted = scriptedDb()
+  const { heldKeys, run } = holdable()
+  const { commits } = committer(scripted, { run, queueMax: 16, waitMsMax: 300 })
+  heldKeys.add('held')
+  const first = commits.submit('held', 'held 0')
+  await commits.submit('ward', 'ward 0')
+  const crowd = Array.from({ length: 20 }, (_, index) => commits.submit('held', `held ${index + 1}`))
+  const ward = Array.from({ length: 10 }, (_, index) => commits.submit('ward', `ward ${index}`))
+  expect(await Promise.all(ward)).toHaveLength(10)
+  const settled = await Promise.allSettled([first, ...crowd])
+  const reasons = settled.map((one) => (one.status === 'rejected' ? (one.reason as Error).message : 'done'))
+  expect(reasons.filter((reason) => reason === 'overloaded').length).toBeGreaterThan(15)
 })
