@@ -1,4 +1,4 @@
-import { startTestServer, TEST_PASSWORD } from '@sotto/testkit'
+import { startTestServer, TEST_PASSWORD, type Person, type TestServer } from '@sotto/testkit'
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
 import type * as Sdk from './src/index.ts'
@@ -56,6 +56,31 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', { timeout: 120_000 },
       cleared: [],
       theirs: [['outbox/1', 'theirs']],
     })
+  })
+
+  test('a list of IndexedDB is of one moment, whatever is written meanwhile', async () => {
+    await using server = await startPeerServer()
+    await using house = await openBrowserHouse(server.url)
+    const page = await openTab(house)
+    const found = await page.evaluate(async () => {
+      const store = await window.sdk.indexedDbStorage().open('alice')
+      const write = (one: unknown, two: unknown): Promise<void> =>
+        store.write([
+          { key: 'outbox/1', value: one },
+          { key: 'outbox/2', value: two },
+        ])
+      await write('one', 'two')
+      const listing = store.list('outbox/')
+      const writing = write(undefined, 'another two')
+      const before = await listing
+      await writing
+      return { before, after: await store.list('outbox/') }
+    })
+    const before = [
+      ['outbox/1', 'one'],
+      ['outbox/2', 'two'],
+    ]
+    expect(found).toEqual({ before, after: [['outbox/2', 'another two']] })
   })
 
   test('a message written without a network survives a reload, and goes once when there is one', async () => {
@@ -168,5 +193,90 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', { timeout: 120_000 },
       local: localStorage.length,
     }))
     expect(left).toEqual({ databases: 0, local: 0 })
+  })
+
+  describe('a sign-out without a network', () => {
+    const enter = (page: Page, tenant: string, login: string): Promise<string> =>
+      page.evaluate(
+        async ([slug, name, password]) => {
+          const who = { tenant: slug, login: name, password, deviceName: 'Chromium' }
+          window.session = await window.sdk.signIn({ url: '', ...who })
+          return window.session.sessionId
+        },
+        [tenant, login, TEST_PASSWORD] as const,
+      )
+    const resumed = (page: Page): Promise<string> =>
+      page.evaluate(async () => {
+        const problemOf = (error: unknown) => (error as Sdk.SottoProblem).code
+        return await window.sdk.resumeSession({ url: '' }).then(({ sessionId }) => sessionId, problemOf)
+      })
+    const noted = (page: Page): Promise<Record<string, string>> => page.evaluate(() => ({ ...localStorage }))
+
+    async function liveSessions(server: TestServer, who: Person): Promise<readonly string[]> {
+      const { items } = await server.composition.operations.listSessions(who.ctx, { limit: 200 })
+      return items.map(({ sessionId }) => sessionId)
+    }
+
+    test('is over here at once, and on the server as soon as there is one', async () => {
+      await using server = await startTestServer('pglite')
+      const { slug, alice: nurse } = await server.createClinic()
+      await using house = await openBrowserHouse(server.url)
+      const page = await openTab(house)
+      const sessionId = await enter(page, slug, nurse.login)
+      await house.context.setOffline(true)
+      await page.evaluate(() => window.session.signOut())
+      expect(await page.evaluate(() => window.session.ended?.code)).toBe('sdk/signed-out')
+      expect(Object.values(await noted(page))).toEqual([sessionId])
+      expect(await liveSessions(server, nurse)).toContain(sessionId)
+      await house.context.setOffline(false)
+      await expect.poll(() => liveSessions(server, nurse)).not.toContain(sessionId)
+      await expect.poll(() => noted(page)).toEqual({})
+      expect(
+        (await house.context.cookies(new URL('/v1/sessions', house.url).href)).map(({ name }) => name),
+      ).not.toContain('sotto-refresh')
+    })
+
+    test('is finished by the next page, and nobody resumes the session until then', async () => {
+      await using server = await startTestServer('pglite')
+      const { slug, alice: nurse } = await server.createClinic()
+      await using house = await openBrowserHouse(server.url)
+      const page = await openTab(house)
+      const sessionId = await enter(page, slug, nurse.login)
+      await house.context.setOffline(true)
+      await page.evaluate(() => window.session.signOut())
+      await page.close()
+      await house.context.setOffline(false)
+      const next = await openTab(house)
+      expect(await resumed(next)).toBe('sdk/signed-out')
+      expect(await liveSessions(server, nurse)).toContain(sessionId)
+      await next.evaluate(() => window.sdk.finishSignOut({ url: '' }))
+      expect(await liveSessions(server, nurse)).not.toContain(sessionId)
+      expect(await noted(next)).toEqual({})
+      expect(await resumed(next)).toBe('identity/refresh-invalid')
+    })
+
+    test('is told before somebody else signs in, whose session stays', async () => {
+      await using server = await startTestServer('pglite')
+      const { slug, alice: nurse, bob: patient } = await server.createClinic()
+      await using house = await openBrowserHouse(server.url)
+      const page = await openTab(house)
+      const sessionId = await enter(page, slug, nurse.login)
+      await house.context.setOffline(true)
+      await page.evaluate(() => window.session.signOut())
+      await page.close()
+      await house.context.setOffline(false)
+      const next = await openTab(house)
+      const others = await enter(next, slug, patient.login)
+      expect(await liveSessions(server, nurse)).not.toContain(sessionId)
+      await next.evaluate(() => window.sdk.finishSignOut({ url: '' }))
+      expect(await liveSessions(server, patient)).toContain(others)
+      expect(await resumed(next)).toBe(others)
+
+      // A note of a session whose cookie is gone ends nobody else's.
+      await next.evaluate((id) => localStorage.setItem(`sotto-signed-out ${location.origin}`, id), sessionId)
+      await next.evaluate(() => window.sdk.finishSignOut({ url: '' }))
+      expect(await liveSessions(server, patient)).toContain(others)
+      expect(await noted(next)).toEqual({})
+    })
   })
 })

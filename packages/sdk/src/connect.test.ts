@@ -4,7 +4,15 @@ import { alice, bob, place } from '../test-support/people.testing.ts'
 import { problem } from '../test-support/peer.testing.ts'
 import { startPeerServer, type PeerServer } from '../test-support/peer-server.testing.ts'
 import { texts, until } from '../test-support/until.testing.ts'
-import { connect, memoryStorage, SottoProblem, systemClock, type ConnectOptions, type Sotto } from './index.ts'
+import {
+  connect,
+  memoryStorage,
+  SottoProblem,
+  systemClock,
+  type ConnectOptions,
+  type Sotto,
+  type Storage,
+} from './index.ts'
 
 const ward = place(1)
 
@@ -258,4 +266,45 @@ test('that the session ends soon is told with the time by this device’s own cl
   expect(Math.abs(expiring!.endsAt - 1_120_000)).toBeLessThan(5_000)
   server.emit({ op: 'session', state: 'active' })
   await until(sotto.connection, (now) => now.status === 'online' && now.expiring === null)
+})
+
+test('who is signed in again after a failed start is connected by the same object', async () => {
+  await using server = await startServer()
+  const over = new SottoProblem(problem('identity/session-ended', 401))
+  let token: string | undefined
+  const getToken = async (): Promise<string> => token ?? (await Promise.reject(over))
+  await using sotto = connect({ url: server.url, getToken })
+  expect(await until(sotto.connection, ({ status }) => status === 'ended')).toMatchObject({ reason: 'session' })
+  // It is not known whose message it is.
+  await expect(sotto.conversation(ward).send('Into nothing')).rejects.toMatchObject({ code: 'identity/session-ended' })
+
+  token = server.tokenOf(alice)
+  sotto.reconnect()
+  await until(sotto.connection, ({ status }) => status === 'online')
+  expect(sotto.userId).toBe(alice)
+  expect((await (await sotto.conversation(ward).send('Here I am')).acknowledged).seq).toBe(2)
+})
+
+test('a store that failed once is opened by the next attempt', async () => {
+  await using server = await startServer()
+  const memory = memoryStorage()
+  let failures = 1
+  let open = 0
+  const storage: Storage = {
+    ...memory,
+    async open(namespace) {
+      const store = await memory.open(namespace)
+      open += 1
+      const list = async (prefix: string) =>
+        failures-- > 0 ? await Promise.reject(new Error('busy')) : await store.list(prefix)
+      return { ...store, list, close: async () => void (open -= 1) }
+    },
+  }
+  await using sotto = signedIn(server, alice, { storage })
+  const ended = await until(sotto.connection, ({ status }) => status === 'ended')
+  expect(ended).toMatchObject({ reason: 'refused', problem: { code: 'sdk/storage-failed' } })
+  expect(open).toBe(0)
+  sotto.reconnect()
+  await until(sotto.connection, ({ status }) => status === 'online')
+  expect((await (await sotto.conversation(ward).send('Here I am')).acknowledged).seq).toBe(2)
 })

@@ -101,7 +101,8 @@ function createSotto(core: Core, options: ConnectOptions): Sotto {
   const ready = whenReady(core)
   // Who does not await it sees the same in `connection`.
   ready.catch(() => {})
-  void begin(core, options.userId as UserId | undefined, closing.signal)
+  const start = createStart(core, options.userId as UserId | undefined, closing.signal)
+  start()
 
   async function close(): Promise<void> {
     closing.abort()
@@ -120,7 +121,10 @@ function createSotto(core: Core, options: ConnectOptions): Sotto {
       return runtime.getState().me
     },
     conversation: (conversationId) => conversations.get(conversationId),
-    reconnect: () => runtime.dispatch({ type: 'restart' }),
+    reconnect() {
+      runtime.dispatch({ type: 'restart' })
+      start()
+    },
     async signOut({ clear = true } = {}) {
       runtime.dispatch({ type: 'end', reason: 'signed-out' })
       await (options.signOut ?? (() => endSession(api)))()
@@ -132,28 +136,52 @@ function createSotto(core: Core, options: ConnectOptions): Sotto {
   }
 }
 
-/** Finds out who the user is, opens her store and starts. Without an answer from the server, it goes on asking. */
-async function begin(core: Core, userId: UserId | undefined, signal: AbortSignal): Promise<void> {
-  for (let failures = 1; !signal.aborted; failures += 1) {
-    try {
-      const me = userId ?? (await findSession(core.api))?.userId
-      if (me === undefined) throw new Error('the session is not in its own list')
-      return await core.start(me)
-    } catch (error) {
-      const problem = toProblem(error)
-      if (signal.aborted) return
-      if (problem.retry === 'after-reauth' || problem.retry === 'never') {
-        const reason = problem.retry === 'never' ? 'refused' : 'session'
-        core.runtime.dispatch({ type: 'end', reason, problem: problem.toDocument() })
-        return
+/**
+ * Finds out who the user is, opens her store and starts; without an answer from the server it goes on asking.
+ *
+ * @returns begins, or begins again after an end, or asks now instead of later; does nothing once it has started
+ */
+function createStart(core: Core, userId: UserId | undefined, signal: AbortSignal): () => void {
+  let isRunning = false
+  let hurry = (): void => {}
+
+  async function tryOnce(): Promise<void> {
+    const me = userId ?? (await findSession(core.api))?.userId
+    if (me === undefined) throw new Error('the session is not in its own list')
+    await core.start(me)
+  }
+
+  async function begin(): Promise<void> {
+    for (let failures = 1; !signal.aborted; failures += 1) {
+      try {
+        return await tryOnce()
+      } catch (error) {
+        const problem = toProblem(error)
+        if (signal.aborted) return
+        if (problem.retry === 'after-reauth' || problem.retry === 'never') {
+          const reason = problem.retry === 'never' ? 'refused' : 'session'
+          // Who hears of the end may begin again at once.
+          isRunning = false
+          return core.runtime.dispatch({ type: 'end', reason, problem: problem.toDocument() })
+        }
+        const delayMs = backoffMs(retryBackoff, failures, fraction(core.random), problem.retryAfterMs)
+        await new Promise<void>((resolve) => {
+          hurry = resolve
+          core.clock.setTimer(delayMs, resolve)
+        })
       }
-      const delayMs = backoffMs(retryBackoff, failures, fraction(core.random), problem.retryAfterMs)
-      await new Promise<void>((resolve) => core.clock.setTimer(delayMs, resolve))
     }
+  }
+
+  return () => {
+    hurry()
+    if (isRunning || signal.aborted || core.runtime.getState().me !== null) return
+    isRunning = true
+    void begin()
   }
 }
 
-/** Without a network the session ends by itself, when it is idle for long enough. */
+/** The app's own token: without a network the session ends by itself, when it is idle for long enough. */
 async function endSession(api: Api): Promise<void> {
   const options = { timeoutMs: SIGN_OUT_MS }
   const session = await findSession(api, options).catch(() => undefined)

@@ -6,6 +6,8 @@
  */
 export { connect, type ConnectOptions, type Sotto } from './connect.ts'
 export {
+  finishSignOut,
+  isSignOutUnheard,
   resumeSession,
   signIn,
   signInByLink,
@@ -32,7 +34,7 @@ export type { Delivery, EntryItem, PendingItem, TimelineItem } from './live/time
 export type { Live } from './platform/live.ts'
 export { systemClock, type Clock } from './platform/clock.ts'
 export { systemRandom, uuidv7, type Random } from './platform/random.ts'
-export type { MessageHeader, Queued } from './runtime/core.ts'
+export type { DiscardOptions, MessageHeader, Queued } from './runtime/core.ts'
 export type { SocketConstructor, SocketLike } from './runtime/socket.ts'
 export { indexedDbStorage } from './storage/indexeddb-storage.ts'
 export { memoryStorage } from './storage/memory-storage.ts'

@@ -43,6 +43,8 @@ export interface Peer {
   cursor(id: ConversationId, userId: UserId): Cursor
   /** Forgets every sync token, as another deployment would. */
   expireTokens(): void
+  /** @returns brings back what is there now, as another deployment: what comes after it is lost */
+  backUp(): () => void
 }
 
 export interface PeerSocket {
@@ -91,6 +93,9 @@ export function createPeer(): Peer {
   const sockets = new Set<PeerSocket>()
   let version = 0
   let tokensOf = 1
+  // Never goes back: two entries of two logs are never the same by accident.
+  let membershipChanges = 0
+  let appended = 0
 
   function emitTo(room: Room, frame: object, only: (userId: UserId) => boolean = () => true): void {
     for (const socket of sockets) {
@@ -107,7 +112,7 @@ export function createPeer(): Peer {
       entryId,
       kind,
       sender,
-      at: new Date(Date.parse(epoch) + room.log.length * 1_000).toISOString(),
+      at: new Date(Date.parse(epoch) + appended++ * 1_000).toISOString(),
       clientSentAt: null,
       header: { counts, priority: 'routine', notify: 'normal' },
       payload,
@@ -152,7 +157,7 @@ export function createPeer(): Peer {
 
   function membership(room: Room, change: 'created' | 'added' | 'removed', userIds: readonly UserId[]): void {
     const sender = { userId: userIds[0]!, deviceId: userIds[0]! as unknown as DeviceId }
-    const entryId = `00000000-0000-7000-8000-${String(++version).padStart(12, '0')}` as EntryId
+    const entryId = `00000000-0000-7000-8000-${String(++membershipChanges).padStart(12, '0')}` as EntryId
     append(room, sender, entryId, 'membership', { v: 1, type: 'membership', change, userIds: [...userIds] })
   }
 
@@ -289,6 +294,18 @@ export function createPeer(): Peer {
     members: (id) => new Set(rooms.get(id)!.members.keys()),
     cursor: (id, userId) => rooms.get(id)!.members.get(userId)!,
     expireTokens: () => void (tokensOf += 1),
+    backUp() {
+      const kept = structuredClone({ rooms: [...rooms], left: [...left], version })
+      return () => {
+        const again = structuredClone(kept)
+        for (const [map, entries] of [[rooms, again.rooms] as const, [left, again.left] as const]) {
+          map.clear()
+          for (const [key, value] of entries) (map as Map<unknown, unknown>).set(key, value)
+        }
+        version = again.version
+        tokensOf += 1
+      }
+    },
   }
   return peer
 }

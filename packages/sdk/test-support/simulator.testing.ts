@@ -26,6 +26,8 @@ export interface SimulatedDevice {
   readonly settled: Map<EntryId, Sent>
   /** Messages that the server has refused for good, once at least. */
   readonly refused: Set<EntryId>
+  /** Messages that the server has lost, and that were given back to the user. She sends each again. */
+  readonly givenBack: Set<EntryId>
   socket: PeerSocket | null
   generation: number
   order: number
@@ -36,6 +38,10 @@ export interface Simulation {
   readonly peer: Peer
   readonly devices: readonly SimulatedDevice[]
   readonly conversations: readonly ConversationId[]
+  /** Messages that went when the server was brought back from a backup. */
+  readonly lost: ReadonlySet<EntryId>
+  /** Of those, what their devices still had when it came back: it must not be lost. */
+  readonly stillHeld: ReadonlySet<EntryId>
   /** Runs the storm, then the calm. @throws when an invariant is broken on the way */
   run(): void
 }
@@ -47,6 +53,8 @@ interface Event {
 
 const STORM_MS = 60_000
 const CALM_MS = 400_000
+/** From a backup to a running server: longer than any answer of the one before is under way. */
+const RESTORE_MS = 20_000
 
 export function createSimulation(seed: number): Simulation {
   const random = createSeeded(seed)
@@ -63,6 +71,8 @@ export function createSimulation(seed: number): Simulation {
   let stormy = true
   let serverUp = true
   let serverRun = 0
+  const lost = new Set<EntryId>()
+  const stillHeld = new Set<EntryId>()
 
   /** Kept with the next one last, so that taking it is cheap. Of the same time, the one planned first is the next. */
   function after(delayMs: number, run: () => void): void {
@@ -76,7 +86,7 @@ export function createSimulation(seed: number): Simulation {
     events.splice(low, 0, { at, run })
   }
   const latency = (): number => 1 + random.below(stormy ? (random.chance(0.1) ? 8_000 : 200) : 30)
-  const lost = (): boolean => stormy && random.chance(0.03)
+  const isLost = (): boolean => stormy && random.chance(0.03)
 
   function dispatch(one: SimulatedDevice, input: Input): void {
     const before = one.state
@@ -97,9 +107,9 @@ export function createSimulation(seed: number): Simulation {
     const { generation } = one
     const answer = (value: Answer): void => after(latency(), () => one.generation === generation && then(value))
     after(latency(), () => {
-      if (!serverUp || lost()) return answer({ problem: network })
+      if (!serverUp || isLost()) return answer({ problem: network })
       const value = stormy && random.chance(0.03) ? { problem: problem('platform/unavailable', 503) } : ask()
-      answer(lost() ? { problem: network } : value)
+      answer(isLost() ? { problem: network } : value)
     })
   }
 
@@ -157,6 +167,10 @@ export function createSimulation(seed: number): Simulation {
         one.refused.add(effect.item.entryId)
         disk.outbox.set(effect.item.entryId, { ...effect.item, problem: effect.problem })
         return
+      case 'not-kept':
+        one.givenBack.add(effect.item.entryId)
+        disk.outbox.set(effect.item.entryId, effect.item)
+        return sendAgain(one, effect.item)
       case 'ended':
         throw new Error(`a device has ended: ${effect.reason}`)
     }
@@ -191,7 +205,7 @@ export function createSimulation(seed: number): Simulation {
   }
 
   function downstream(one: SimulatedDevice, attempt: number, frame: { op: string }, here: () => boolean): void {
-    if (lost()) return
+    if (isLost()) return
     const times = stormy && random.chance(0.05) ? 2 : 1
     for (let time = 0; time < times; time += 1) {
       after(latency(), () => here() && dispatch(one, { type: 'frame', attempt, frame }))
@@ -200,7 +214,7 @@ export function createSimulation(seed: number): Simulation {
 
   function upstream(one: SimulatedDevice, attempt: number, frame: Readonly<Record<string, unknown>>): void {
     const { socket, generation } = one
-    if (lost() || socket === null) return
+    if (isLost() || socket === null) return
     const times = stormy && random.chance(0.05) ? 2 : 1
     const run = serverRun
     for (let time = 0; time < times; time += 1) {
@@ -218,11 +232,23 @@ export function createSimulation(seed: number): Simulation {
     }
   }
 
+  /** The user sees that a message was lost, and sends it again. */
+  function sendAgain(one: SimulatedDevice, record: OutboxRecord): void {
+    const { generation } = one
+    const { entryId } = record
+    after(random.below(5_000), () => {
+      if (one.generation !== generation || !one.disk.outbox.has(entryId)) return
+      one.disk.outbox.set(entryId, { ...record, problem: null })
+      dispatch(one, { type: 'outbox-retry', entryId })
+    })
+  }
+
   function start(one: SimulatedDevice): void {
     const { outbox, token, summaries } = one.disk
     for (const id of conversations) dispatch(one, { type: 'observe', id, observed: true })
     const restored = { token, conversations: [...summaries.values()], outbox: [...outbox.values()] }
     dispatch(one, { type: 'start', me: one.userId, restored })
+    for (const record of restored.outbox) if (record.problem?.code === 'sdk/not-kept') sendAgain(one, record)
   }
 
   function write(one: SimulatedDevice): void {
@@ -254,6 +280,7 @@ export function createSimulation(seed: number): Simulation {
     one.generation += 1
     if (one.socket !== null) peer.detach(one.socket)
     one.socket = null
+    for (const entryId of heldBy(one)) if (!one.disk.outbox.has(entryId)) stillHeld.delete(entryId)
     one.state = initialState
     after(random.below(5_000), () => start(one))
   }
@@ -274,12 +301,15 @@ export function createSimulation(seed: number): Simulation {
     else if (kind < 92) peer.expireTokens()
     else if (kind < 94) restartServer()
     else if (kind < 98 && serverUp) {
-      if (peer.members(place(2)).has(mallory)) peer.removeMember(place(2), mallory)
-      else peer.addMember(place(2), mallory)
+      if (!peer.members(place(2)).has(mallory)) return peer.addMember(place(2), mallory)
+      peer.removeMember(place(2), mallory)
+      // What she may not see any more, her device forgets.
+      for (const { userId, written: theirs } of devices)
+        if (userId === mallory) for (const { entryId } of theirs) stillHeld.delete(entryId)
     }
   }
 
-  function restartServer(): void {
+  function restartServer(downMs = random.below(6_000)): void {
     if (!serverUp) return
     serverUp = false
     serverRun += 1
@@ -290,7 +320,32 @@ export function createSimulation(seed: number): Simulation {
       const attempt = one.state.link.attempt
       after(latency(), () => one.generation === generation && dispatch(one, { type: 'closed', attempt, code: 1006 }))
     }
-    after(random.below(6_000), () => (serverUp = true))
+    after(downMs, () => (serverUp = true))
+  }
+
+  /** What came after the backup is gone. */
+  function bringBackFromBackup(bringBack: () => void): void {
+    if (!serverUp) return after(1_000, () => bringBackFromBackup(bringBack))
+    restartServer(RESTORE_MS)
+    after(RESTORE_MS - 1, () => {
+      const before = conversations.map((id) => peer.log(id).map(({ entryId }) => entryId))
+      bringBack()
+      const there = new Set(conversations.flatMap((id) => peer.log(id).map(({ entryId }) => entryId)))
+      for (const entryId of before.flat()) if (!there.has(entryId)) lost.add(entryId)
+      for (const one of devices) for (const entryId of heldBy(one)) if (lost.has(entryId)) stillHeld.add(entryId)
+    })
+  }
+
+  /** Messages of this device that its memory has as sent, in conversations that the server lets its user see. */
+  function heldBy({ userId, deviceId, state }: SimulatedDevice): readonly EntryId[] {
+    return conversations.flatMap((id) => {
+      const known = state.conversations.get(id)
+      if (known === undefined || known.removed || !peer.members(id).has(userId)) return []
+      const entries = [...known.entries, ...known.ahead]
+      const mine = entries.filter(({ kind, sender }) => kind === 'application' && sender.deviceId === deviceId)
+      const sent = (state.outbox.get(id) ?? []).filter(({ state: how }) => how === 'sent')
+      return [...mine, ...sent, ...(known.former?.mine ?? [])].map(({ entryId }) => entryId)
+    })
   }
 
   function drain(untilMs: number): void {
@@ -307,11 +362,19 @@ export function createSimulation(seed: number): Simulation {
     peer,
     devices,
     conversations,
+    lost,
+    stillHeld,
     run() {
       peer.createConversation(place(1), [alice, bob])
       peer.createConversation(place(2), [alice, bob, mallory])
       for (const one of devices) after(random.below(1_000), () => start(one))
       for (let action = 0; action < 120; action += 1) after(random.below(STORM_MS), act)
+      if (random.chance(0.5)) {
+        after(random.below(25_000), () => {
+          const bringBack = peer.backUp()
+          after(1_000 + random.below(5_000), () => bringBackFromBackup(bringBack))
+        })
+      }
       drain(STORM_MS)
       stormy = false
       serverUp = true
@@ -333,6 +396,7 @@ function createDevice(userId: UserId, deviceId: DeviceId): SimulatedDevice {
     written: [],
     settled: new Map(),
     refused: new Set(),
+    givenBack: new Set(),
     socket: null,
     generation: 0,
     order: 0,
@@ -359,6 +423,8 @@ function checkStep(one: SimulatedDevice, before: SyncState): void {
       last === undefined ||
       last.removed ||
       known.removed ||
+      last.logNumber !== known.logNumber ||
+      last.stale ||
       last.summary.cursor.userId !== known.summary.cursor.userId
     )
       continue

@@ -10,6 +10,8 @@ export type SdkProblemCode =
   | 'sdk/storage-failed'
   | 'sdk/signed-out'
   | 'sdk/discarded'
+  | 'sdk/maybe-sent'
+  | 'sdk/not-kept'
   | 'sdk/closed'
 
 /** A code of the catalogue, one of the SDK's own, or one of a newer server. */
@@ -72,13 +74,20 @@ const sdkProblems: Record<SdkProblemCode, readonly [title: string, retry: Retry]
   'sdk/storage-failed': ['The storage of this device does not work', 'never'],
   'sdk/signed-out': ['There is no session to resume', 'after-reauth'],
   'sdk/discarded': ['The message was discarded before it was sent', 'never'],
+  'sdk/maybe-sent': ['The message may have been delivered already', 'never'],
+  'sdk/not-kept': ['The server had the message and has it no more: it went back to a backup', 'never'],
   'sdk/closed': ['This connection object was closed', 'never'],
+}
+
+/** A problem of the SDK's own, as plain data. */
+export function sdkProblemDocument(code: SdkProblemCode, status = 0): ProblemDocument {
+  const [title, retry] = sdkProblems[code]
+  return { type: 'about:blank', title, status, code, retry }
 }
 
 /** A problem of the SDK's own. */
 export function sdkProblem(code: SdkProblemCode, cause?: unknown, status = 0): SottoProblem {
-  const [title, retry] = sdkProblems[code]
-  return new SottoProblem({ type: 'about:blank', title, status, code, retry }, { cause })
+  return new SottoProblem(sdkProblemDocument(code, status), { cause })
 }
 
 /** A problem of the catalogue that the SDK sees before it asks, so that the server need not refuse it. */

@@ -11,7 +11,7 @@ import type {
 import { localProblem, SottoProblem } from '../api/problem.ts'
 import { limitTable } from '../contract.generated.ts'
 import { createListeners, type Live } from '../platform/live.ts'
-import type { Core, MessageHeader, Queued } from '../runtime/core.ts'
+import type { Core, DiscardOptions, MessageHeader, Queued } from '../runtime/core.ts'
 import { hasOlder, shownUnread } from '../sync/log.ts'
 import type { ConversationState, OutboxItem } from '../sync/state.ts'
 import { createTimeline, type TimelineItem } from './timeline.ts'
@@ -29,7 +29,7 @@ export interface ConversationSnapshot {
   readonly loadingOlder: boolean
   /** Why older entries could not be loaded; `loadOlder()` tries again. */
   readonly problem: SottoProblem | null
-  /** Whether newer entries are being fetched, because a gap was found. */
+  /** Whether newer entries are being fetched, because a gap was found; or all, because the server knows another log. */
   readonly catchingUp: boolean
   readonly unread: number
   /** The user's own cursor, as this device wants it: what she has marked as read here counts at once. */
@@ -62,11 +62,18 @@ export interface Conversation extends Live<ConversationSnapshot> {
   send(message: string | SendablePayload, header?: MessageHeader): Promise<Queued>
   /** Tries a failed message again, under the same id. */
   retry(entryId: string): void
-  /** Forgets a message that waits or has failed; one that is under way stays. */
-  discard(entryId: string): Promise<void>
+  /**
+   * Takes back a message that was never sent, or has failed. Where several tabs share the outbox, the one that sends
+   * decides.
+   *
+   * @param options.anyway  also one that the server may have already: it is only no longer sent, or shown as waiting
+   * @throws SottoProblem `sdk/maybe-sent` without `anyway`; `sdk/storage-failed`; `sdk/timeout` when the tab that sends
+   * does not answer
+   */
+  discard(entryId: string, options?: DiscardOptions): Promise<void>
   /** Loads the page before the oldest entry. Does nothing while one is loading, or when there is none. */
   loadOlder(): void
-  /** Moves the user's read cursor forward, on all of her devices. Without `seq`: to the last entry. */
+  /** Moves the user's read cursor forward, on all of her devices. Without `seq`, and at most: to the last entry here. */
   markRead(seq?: number): void
   /** Call it on every key press, and with `false` when the text is gone: it is throttled. */
   setTyping(isTyping: boolean): void
@@ -141,7 +148,7 @@ export function createConversationObject(core: Core, id: ConversationId): Conver
     subscribe: listeners.subscribe,
     send: async (message, header = {}) => core.send(id, checkPayload(message), header),
     retry: (entryId) => core.retry(entryId as EntryId),
-    discard: (entryId) => core.discard(entryId as EntryId),
+    discard: (entryId, options) => core.discard(entryId as EntryId, options),
     loadOlder: () => runtime.dispatch({ type: 'load-older', id }),
     markRead: (seq = Number.MAX_SAFE_INTEGER) => runtime.dispatch({ type: 'mark-read', id, seq }),
     setTyping: (typing) => runtime.dispatch({ type: 'typing', id, typing }),
@@ -192,7 +199,7 @@ function render(
     hasOlder: !known.removed && hasOlder(known),
     loadingOlder: known.loadingOlder,
     problem: known.olderProblem === null ? null : new SottoProblem(known.olderProblem),
-    catchingUp: known.repairing,
+    catchingUp: known.repairing || known.stale,
     unread: known.removed ? 0 : shownUnread(known, me),
     readSeq: Math.max(known.own.readSeq, known.own.wantRead),
     cursors: [...known.cursors.values()],

@@ -1,10 +1,11 @@
 import type { ConversationId, EntryId, SendablePayload, Sent, UserId } from '@sotto/protocol'
 import type { Api } from '../api/api.ts'
-import { sdkProblem, SottoProblem } from '../api/problem.ts'
+import { sdkProblem, SottoProblem, toProblem } from '../api/problem.ts'
 import { createListeners } from '../platform/live.ts'
 import type { Clock } from '../platform/clock.ts'
 import { uuidv7, type Random } from '../platform/random.ts'
 import type { Storage } from '../storage/storage.port.ts'
+import { isTakenBack, toRecord } from '../sync/outbox.ts'
 import type { Effect, OutboxItem, OutboxRecord, Restored, SyncState } from '../sync/state.ts'
 import { createEffects } from './effects.ts'
 import { openPersistence, type Persistence } from './persistence.ts'
@@ -25,6 +26,11 @@ export interface CoreDeps {
 
 export type MessageHeader = OutboxRecord['header']
 
+export interface DiscardOptions {
+  /** Also when the server may have the message already. */
+  readonly anyway?: boolean
+}
+
 /** A message that is stored on this device and will be sent. */
 export interface Queued {
   readonly entryId: EntryId
@@ -40,24 +46,30 @@ export interface Core {
   readonly runtime: Runtime
   /** Called after every change, with what changed. */
   onChange(listener: (change: Change) => void): () => void
-  /** Opens the user's store and starts the engine. @throws SottoProblem `sdk/storage-failed` */
+  /** Opens the user's store and starts the engine; may be tried again. @throws SottoProblem `sdk/storage-failed` */
   start(me: UserId): Promise<void>
   send(id: ConversationId, payload: SendablePayload, header: MessageHeader): Promise<Queued>
   retry(entryId: EntryId): void
-  discard(entryId: EntryId): Promise<void>
+  /** @throws SottoProblem `sdk/maybe-sent`, `sdk/storage-failed`, `sdk/timeout` */
+  discard(entryId: EntryId, options?: DiscardOptions): Promise<void>
   /** Removes everything that is kept on this device for this user, here and in the other tabs' memory. */
   clear(): Promise<void>
   stop(): Promise<void>
 }
 
-interface Waiter {
-  resolve(sent: Sent): void
+interface Waiter<T = Sent> {
+  resolve(value: T): void
   reject(problem: SottoProblem): void
 }
+
+/** Tabs of one browser answer at once, unless the browser has put the one that sends to sleep. */
+const OTHER_TAB_MS = 3_000
 
 export function createCore(deps: CoreDeps): Core {
   const listeners = new Set<(change: Change) => void>()
   const waiters = new Map<EntryId, Waiter>()
+  /** Messages whose end was asked for here, of the tab that sends. */
+  const asked = new Map<EntryId, Waiter<void>>()
   const started = createListeners()
   let opened: { readonly persistence: Persistence; readonly tabs: Tabs } | undefined
   let stopped = false
@@ -96,6 +108,11 @@ export function createCore(deps: CoreDeps): Core {
       waiters.get(entryId)?.reject(new SottoProblem(effect.problem))
       waiters.delete(entryId)
     }
+    if (effect.type === 'not-kept') {
+      const record = toRecord(effect.item)
+      void opened?.persistence.putOutbox(record).catch(ignore)
+      tell({ type: 'added', record })
+    }
     if (effect.type === 'remember') void opened?.persistence.remember(effect).catch(ignore)
   }
 
@@ -124,30 +141,95 @@ export function createCore(deps: CoreDeps): Core {
       case 'retry':
         return runtime.dispatch({ type: 'outbox-retry', entryId: message.entryId })
       case 'discard':
-        return runtime.dispatch({ type: 'outbox-drop', entryId: message.entryId })
+        return answerDiscard(message.entryId, message.anyway)
+      case 'discarded':
+        runtime.dispatch({ type: 'outbox-drop', entryId: message.entryId })
+        return onDiscarded(message.entryId, message.maybeSent)
+      case 'kept':
+        return asked.get(message.entryId)?.reject(new SottoProblem(message.problem))
       case 'signed-out':
         return runtime.dispatch({ type: 'end', reason: 'signed-out' })
     }
   }
 
   async function onLeading(persistence: Persistence): Promise<void> {
-    const outbox = await persistence.loadOutbox().catch(() => null)
+    // What is stored while the disk is read may be missing in what is read.
+    const heldBefore = new Set(itemsOf(runtime.getState()).flatMap(({ stored, entryId }) => (stored ? [entryId] : [])))
+    const records = await persistence.loadOutbox().catch(() => null)
+    const outbox = records === null ? null : { records, heldBefore }
     runtime.dispatch({ type: 'leader', leader: true, outbox })
   }
 
   async function open(me: UserId): Promise<{ readonly persistence: Persistence; readonly restored: Restored }> {
     const persistence = await openPersistence(deps.storage, deps.url, me)
-    return { persistence, restored: await persistence.load() }
+    try {
+      return { persistence, restored: await persistence.load() }
+    } catch (error) {
+      await persistence.close().catch(ignore)
+      throw error
+    }
   }
 
+  /** @throws SottoProblem when the connection was closed, or has ended before the user's store could be opened */
   function whenOpened(): Promise<NonNullable<typeof opened>> {
     if (opened !== undefined) return Promise.resolve(opened)
     return new Promise((resolve, reject) => {
-      const unsubscribe = started.subscribe(() => {
-        unsubscribe()
-        if (opened === undefined) reject(sdkProblem('sdk/closed'))
-        else resolve(opened)
-      })
+      const stopWaiting = [started.subscribe(look), subscribe(look)]
+      look()
+      function look(): void {
+        const { phase, problem } = runtime.getState().link
+        if (opened === undefined && phase !== 'ended') return
+        for (const stop of stopWaiting) stop()
+        if (opened !== undefined) resolve(opened)
+        else reject(problem === null ? sdkProblem('sdk/closed') : new SottoProblem(problem))
+      }
+    })
+  }
+
+  function subscribe(listener: (change: Change) => void): () => void {
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
+  }
+
+  /** In the tab that sends. A deletion that fails leaves the message where it was. */
+  async function discardHere(entryId: EntryId, anyway: boolean): Promise<void> {
+    const { persistence, tabs } = await whenOpened()
+    const item = findOutboxItem(runtime.getState(), entryId)
+    if (item === undefined || item.state === 'sent') throw sdkProblem('sdk/maybe-sent')
+    const isForGood = isTakenBack(item)
+    if (!isForGood && !anyway) throw sdkProblem('sdk/maybe-sent')
+    runtime.dispatch({ type: 'outbox-drop', entryId })
+    try {
+      await persistence.deleteOutbox(item)
+    } catch (error) {
+      runtime.dispatch({ type: 'outbox-add', record: toRecord(item), stored: true, maybeSent: !isForGood })
+      throw sdkProblem('sdk/storage-failed', error)
+    }
+    onDiscarded(entryId, !isForGood)
+    tabs.tell({ type: 'discarded', entryId, maybeSent: !isForGood })
+  }
+
+  function onDiscarded(entryId: EntryId, maybeSent: boolean): void {
+    waiters.get(entryId)?.reject(sdkProblem(maybeSent ? 'sdk/maybe-sent' : 'sdk/discarded'))
+    waiters.delete(entryId)
+    asked.get(entryId)?.resolve()
+  }
+
+  function answerDiscard(entryId: EntryId, anyway: boolean): void {
+    if (!runtime.getState().leader) return
+    discardHere(entryId, anyway).catch((error: unknown) => {
+      opened?.tabs.tell({ type: 'kept', entryId, problem: toProblem(error).toDocument() })
+    })
+  }
+
+  async function askToDiscard(entryId: EntryId, anyway: boolean): Promise<void> {
+    const { tabs } = await whenOpened()
+    const decided = new Promise<void>((resolve, reject) => asked.set(entryId, { resolve, reject }))
+    const cancelTimer = deps.clock.setTimer(OTHER_TAB_MS, () => asked.get(entryId)?.reject(sdkProblem('sdk/timeout')))
+    tabs.tell({ type: 'discard', entryId, anyway })
+    await decided.finally(() => {
+      cancelTimer()
+      asked.delete(entryId)
     })
   }
 
@@ -156,10 +238,7 @@ export function createCore(deps: CoreDeps): Core {
     clock: deps.clock,
     random: deps.random,
     runtime,
-    onChange(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
+    onChange: subscribe,
 
     async start(me) {
       const { persistence, restored } = await open(me).catch((error: unknown) => {
@@ -203,12 +282,13 @@ export function createCore(deps: CoreDeps): Core {
       runtime.dispatch({ type: 'outbox-add', record, stored: false })
       try {
         await persistence.putOutbox(record)
-        tabs.tell({ type: 'added', record })
       } catch (error) {
         runtime.dispatch({ type: 'outbox-drop', entryId })
         waiters.delete(entryId)
         throw sdkProblem('sdk/storage-failed', error)
       }
+      // Discarded meanwhile: then the other tabs need not hear of it.
+      if (findOutboxItem(runtime.getState(), entryId) !== undefined) tabs.tell({ type: 'added', record })
       runtime.dispatch({ type: 'outbox-stored', entryId })
       return { entryId, acknowledged }
     },
@@ -221,15 +301,13 @@ export function createCore(deps: CoreDeps): Core {
       opened?.tabs.tell({ type: 'retry', entryId })
     },
 
-    async discard(entryId) {
-      const item = findOutboxItem(runtime.getState(), entryId)
-      if (item === undefined || item.state === 'sending' || item.state === 'sent') return
-      const { persistence, tabs } = await whenOpened()
-      runtime.dispatch({ type: 'outbox-drop', entryId })
-      tabs.tell({ type: 'discard', entryId })
-      waiters.get(entryId)?.reject(sdkProblem('sdk/discarded'))
-      waiters.delete(entryId)
-      await persistence.deleteOutbox(item)
+    async discard(entryId, { anyway = false } = {}) {
+      const state = runtime.getState()
+      const item = findOutboxItem(state, entryId)
+      if (item === undefined) return
+      // What is not stored yet, only this tab knows of.
+      if (state.leader || !item.stored) await discardHere(entryId, anyway)
+      else await askToDiscard(entryId, anyway)
     },
 
     async clear() {
@@ -245,7 +323,7 @@ export function createCore(deps: CoreDeps): Core {
       const wasOpened = opened
       opened = undefined
       started.notify()
-      for (const { reject } of waiters.values()) reject(sdkProblem('sdk/closed'))
+      for (const { reject } of [...waiters.values(), ...asked.values()]) reject(sdkProblem('sdk/closed'))
       waiters.clear()
       wasOpened?.tabs.close()
       await wasOpened?.persistence.close()
@@ -254,12 +332,11 @@ export function createCore(deps: CoreDeps): Core {
 }
 
 export function findOutboxItem(state: SyncState, entryId: EntryId): OutboxItem | undefined {
-  return [...state.outbox.values()].flat().find((item) => item.entryId === entryId)
+  return itemsOf(state).find((item) => item.entryId === entryId)
 }
 
-function toRecord(item: OutboxItem): OutboxRecord {
-  const { entryId, conversationId, order, payload, header, clientSentAt, problem } = item
-  return { entryId, conversationId, order, payload, header, clientSentAt, problem }
+function itemsOf({ outbox }: SyncState): readonly OutboxItem[] {
+  return [...outbox.values()].flat()
 }
 
 function ignore(): void {}

@@ -47,8 +47,8 @@ export function createEffects(deps: EffectsDeps): (effect: Effect) => void {
     current = { attempt: 0 }
   }
 
-  async function listEntries({ id, purpose, ...query }: Extract<Effect, { type: 'list-entries' }>): Promise<void> {
-    const { afterSeq, beforeSeq, limit } = query
+  async function listEntries(effect: Extract<Effect, { type: 'list-entries' }>): Promise<void> {
+    const { id, purpose, logNumber, afterSeq, beforeSeq, limit } = effect
     try {
       const range = await api.listEntries({
         conversationId: id,
@@ -56,9 +56,9 @@ export function createEffects(deps: EffectsDeps): (effect: Effect) => void {
         ...(afterSeq === undefined ? {} : { afterSeq }),
         ...(beforeSeq === undefined ? {} : { beforeSeq }),
       })
-      dispatch({ type: 'range', id, purpose, range })
+      dispatch({ type: 'range', id, purpose, logNumber, range })
     } catch (error) {
-      dispatch({ type: 'range-failed', id, purpose, problem: toProblem(error).toDocument() })
+      dispatch({ type: 'range-failed', id, purpose, logNumber, problem: toProblem(error).toDocument() })
     }
   }
 

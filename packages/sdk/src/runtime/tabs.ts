@@ -7,7 +7,10 @@ export type TabMessage =
   | { readonly type: 'settled'; readonly entryId: EntryId; readonly sent: Sent }
   | { readonly type: 'failed'; readonly entryId: EntryId; readonly problem: ProblemDocument }
   | { readonly type: 'retry'; readonly entryId: EntryId }
-  | { readonly type: 'discard'; readonly entryId: EntryId }
+  /** To the tab that sends: only it knows what is under way. It answers `discarded` or `kept`. */
+  | { readonly type: 'discard'; readonly entryId: EntryId; readonly anyway: boolean }
+  | { readonly type: 'discarded'; readonly entryId: EntryId; readonly maybeSent: boolean }
+  | { readonly type: 'kept'; readonly entryId: EntryId; readonly problem: ProblemDocument }
   | { readonly type: 'signed-out' }
 
 /** The part of Web Locks that the SDK uses. */

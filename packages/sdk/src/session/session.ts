@@ -5,6 +5,7 @@ import { sdkProblem, toProblem, type SottoProblem } from '../api/problem.ts'
 import { limitTable } from '../contract.generated.ts'
 import { createListeners } from '../platform/live.ts'
 import type { Clock } from '../platform/clock.ts'
+import { isWorthAnotherTry, type UnheardSignOut } from './unheard-sign-out.ts'
 import type { ChannelLike, LockManagerLike } from '../runtime/tabs.ts'
 
 /** Where the refresh token lives: a page's in an HttpOnly cookie that no script can read, elsewhere in the app's hands. */
@@ -31,7 +32,10 @@ export interface Session extends AsyncDisposable {
   readonly ended: SottoProblem | null
   /** Calls `listener` when the session ends: signed out, here or in another tab, expired, or revoked. */
   onEnded(listener: () => void): () => void
-  /** Ends the session on the server, here and in the other tabs. `sotto.signOut()` does it, and clears the device too. */
+  /**
+   * Ends the session here, in the other tabs and on the server. `sotto.signOut()` does it, and clears the device too.
+   * Without a network it is over here at once, and a page tells the server when it can: see `finishSignOut`.
+   */
   signOut(): Promise<void>
   /** Forgets the tokens and leaves the session as it is on the server. */
   close(): void
@@ -46,6 +50,8 @@ export interface SessionDeps {
   readonly serverOffsetMs: () => number | null
   readonly keep: ((credentials: Credentials) => void | Promise<void>) | undefined
   readonly locks: LockManagerLike | undefined
+  /** Undefined where the refresh token is not in a cookie. */
+  readonly unheard: UnheardSignOut | undefined
   readonly openChannel: ((name: string) => ChannelLike) | undefined
   onCreated(session: Session): void
 }
@@ -54,6 +60,8 @@ type SessionMessage =
   | { readonly type: 'token'; readonly userId: UserId; readonly accessToken: string; readonly lifeMs: number }
   | { readonly type: 'signed-out' }
 
+/** After this time a sign-out that was not answered goes on by itself. */
+const SIGN_OUT_MS = 5_000
 /** A token is not used when it has less than this to live: it must survive its way to the server. */
 const MARGIN_MS = 20_000
 /** Keeps a session going from the answer of a sign-in or of a refresh. */
@@ -156,8 +164,14 @@ export async function createSession(deps: SessionDeps, signedIn: SignedIn): Prom
     },
     async signOut() {
       if (ended !== null) return
-      await api.endSession({ sessionId: session.sessionId }, { timeoutMs: 5_000 }).catch(() => {})
+      const { unheard } = deps
+      // Noted before it is tried: the page may be closed in the middle.
+      unheard?.note(session.sessionId)
+      const answer = api.endSession({ sessionId: session.sessionId }, { timeoutMs: SIGN_OUT_MS })
+      const problem = await answer.then(() => null, toProblem)
+      if (problem === null || !isWorthAnotherTry(problem)) unheard?.forget()
       endForAll(sdkProblem('sdk/signed-out'))
+      void unheard?.tellUntilHeard()
     },
     close: () => end(sdkProblem('sdk/closed')),
     [Symbol.asyncDispose]: async () => self.close(),

@@ -3,6 +3,7 @@ import { createHttp, type Fetch } from '../api/http.ts'
 import { systemClock, type Clock } from '../platform/clock.ts'
 import { absoluteUrl } from '../platform/url.ts'
 import type { ChannelLike, LockManagerLike } from '../runtime/tabs.ts'
+import { assertHeard, unheardSignOut } from './unheard-sign-out.ts'
 import { createSession, type Credentials, type RefreshTokenIn, type Session, type SessionDeps } from './session.ts'
 
 export interface SessionOptions {
@@ -44,12 +45,14 @@ export interface ResumeOptions extends SessionOptions {
 }
 
 /**
- * Signs in with a name and a password.
+ * Signs in with a name and a password. A sign-out before it that the server has not heard of is told first: the cookie is
+ * about to be another session's.
  *
  * @throws SottoProblem `identity/sign-in-failed`, `identity/sign-in-delayed` (wait `retryAfterMs`), `sdk/network`
  */
 export async function signIn(options: SignInOptions): Promise<Session> {
   const deps = createDeps(options)
+  await deps.unheard?.tell()
   const { tenant, login, password, device, deviceName } = options
   const signedIn = await deps.api.createSession({
     login,
@@ -64,6 +67,7 @@ export async function signIn(options: SignInOptions): Promise<Session> {
 /** Sets a password by a one-time link, and signs in. @throws SottoProblem `identity/link-invalid`, `identity/password-weak` */
 export async function signInByLink(options: SignInByLinkOptions): Promise<Session> {
   const deps = createDeps(options)
+  await deps.unheard?.tell()
   const { token, password, deviceName } = options
   const signedIn = await deps.api.redeemSignInLink({
     token,
@@ -82,7 +86,10 @@ export async function signInByLink(options: SignInByLinkOptions): Promise<Sessio
 export async function resumeSession(options: ResumeOptions): Promise<Session> {
   const deps = createDeps(options)
   const { refreshToken } = options
+  // Who has signed out stays so, whether the server knows already or not.
+  assertHeard(deps.unheard)
   const resume = async (): Promise<Session> => {
+    assertHeard(deps.unheard)
     const body = refreshToken === undefined ? {} : { refreshToken }
     const signedIn = await deps.api.refreshSession({ ...body, refreshTokenIn: deps.refreshTokenIn })
     return await createSession(deps, signedIn)
@@ -97,16 +104,36 @@ export async function resumeSession(options: ResumeOptions): Promise<Session> {
   return session as Session
 }
 
+/**
+ * Tells the server of a sign-out that it has not heard of, because there was no network: call it when the page is loaded.
+ * It asks nothing when there is none, and goes on asking, at once when the network is back, until the server has ended the
+ * session. Only for pages with the refresh token in a cookie.
+ *
+ * @returns resolves when the server has heard
+ */
+export async function finishSignOut(options: Pick<SessionOptions, 'url' | 'fetch' | 'clock'>): Promise<void> {
+  await createDeps({ ...options, refreshTokenIn: 'cookie' }).unheard?.tellUntilHeard()
+}
+
+/** Whether a sign-out on this device waits for the server to hear of it. */
+export function isSignOutUnheard(options: Pick<SessionOptions, 'url'>): boolean {
+  const { unheard } = createDeps({ ...options, refreshTokenIn: 'cookie' })
+  return unheard !== undefined && unheard.find() !== null
+}
+
 function createDeps(options: SessionOptions): SessionDeps {
   const isPage = 'document' in globalThis
   const clock = options.clock ?? systemClock
   const url = absoluteUrl(options.url)
+  const refreshTokenIn = options.refreshTokenIn ?? (isPage ? 'cookie' : 'body')
+  const locks = globalThis.navigator?.locks as LockManagerLike | undefined
+  const send: Fetch = options.fetch ?? ((input, init) => fetch(input, init))
   let session: Session | undefined
   const http = createHttp({
     url,
     clock,
     getToken: async (refused) => (session === undefined ? '' : await session.getToken(refused)),
-    fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+    fetch: send,
     credentials: 'same-origin',
   })
   const api: Api = createApi(http)
@@ -114,10 +141,11 @@ function createDeps(options: SessionOptions): SessionDeps {
     url,
     api,
     clock,
-    refreshTokenIn: options.refreshTokenIn ?? (isPage ? 'cookie' : 'body'),
+    refreshTokenIn,
     serverOffsetMs: http.serverOffsetMs,
     keep: options.keep,
-    locks: globalThis.navigator?.locks as LockManagerLike | undefined,
+    locks,
+    unheard: refreshTokenIn === 'cookie' ? unheardSignOut({ url, fetch: send, clock, locks }) : undefined,
     openChannel: 'BroadcastChannel' in globalThis ? (name): ChannelLike => new BroadcastChannel(name) : undefined,
     // The session's own requests carry its own token.
     onCreated: (created) => {

@@ -38,11 +38,13 @@ function createStore(namespace: string, use: Use): Store {
     get: (key) => use<unknown>('readonly', (records) => records.get([namespace, key])),
     async list(prefix) {
       const range = IDBKeyRange.bound([namespace, prefix], [namespace, `${prefix}\uffff`])
-      const keys = await use('readonly', (records) => records.getAllKeys(range))
-      const values = await Promise.all(keys.map((key) => use<unknown>('readonly', (records) => records.get(key))))
-      return keys.flatMap((key, index) =>
-        values[index] === undefined ? [] : [[(key as [string, string])[1], values[index]] as const],
-      )
+      // Both in one transaction: what other tabs write meanwhile comes before it or after it.
+      let keys: IDBRequest<IDBValidKey[]> | undefined
+      const values = await use<unknown[]>('readonly', (records) => {
+        keys = records.getAllKeys(range)
+        return records.getAll(range)
+      })
+      return (keys?.result ?? []).map((key, index) => [(key as [string, string])[1], values[index]] as const)
     },
     async write(batch: readonly Write[]) {
       await use<undefined>('readwrite', (records) => {

@@ -96,6 +96,7 @@ function leaveSocket(draft: Draft): void {
   for (const { entryId } of commands.values()) if (entryId !== undefined) entryIds.add(entryId)
   own(draft, 'commands').clear()
   own(draft, 'presence').clear()
+  draft.state.early = null
   requeue(draft, entryIds)
   for (const key of ['open', 'ping', 'silent', 'slow', 'stuck', 'stable', 'sync']) clearDeadline(draft, key)
   for (const conversation of draft.state.conversations.values()) {

@@ -37,10 +37,10 @@ export function noteDelivered(draft: Draft, id: ConversationId): void {
   scheduleCursors(draft)
 }
 
-/** Moves the user's read cursor forward, no further than what exists. */
+/** Moves the user's read cursor forward, no further than what this device holds: nobody has read what is in a gap. */
 export function markRead(draft: Draft, id: ConversationId, seq: number): void {
   changeConversation(draft, id, (conversation) => {
-    const wantRead = Math.min(seq, conversation.knownLast)
+    const wantRead = Math.min(seq, conversation.heldTo)
     if (!(wantRead > conversation.own.wantRead)) return conversation
     return { ...conversation, own: { ...conversation.own, wantRead } }
   })

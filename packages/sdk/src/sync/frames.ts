@@ -23,10 +23,14 @@ import {
   scheduleCursors,
 } from './cursors.ts'
 import { changeConversation, own, putConversation, sendCommand, setDeadline, setLink, type Draft } from './draft.ts'
+import { forgetLogs, judgeFormer } from './former.ts'
 import { createConversation, mergeSummary, receiveEntries } from './log.ts'
 import { acknowledge, acknowledgeFromLog, dropArrived, flushAll, refuse, releaseAfterSync } from './outbox.ts'
-import { loadFirstPage, planRepair } from './ranges.ts'
+import { loadFirstPage, planRepair, repair } from './ranges.ts'
 import type { AnyFrame, PendingCommand } from './state.ts'
+
+/** Entries that wait for the first sync of a connection. */
+const EARLY_MAX = 500
 
 /** Handles one frame. An `op` that this version does not know is a newer server's, and is left alone. */
 export function onFrame(draft: Draft, attempt: number, anyFrame: AnyFrame): void {
@@ -41,7 +45,7 @@ export function onFrame(draft: Draft, attempt: number, anyFrame: AnyFrame): void
     case 'error':
       return onError(draft, frame)
     case 'entry':
-      return onEntries(draft, frame.entry.conversationId, [frame.entry])
+      return onEntryFrame(draft, frame.entry)
     case 'cursor':
       return onCursor(draft, frame)
     case 'typing':
@@ -68,8 +72,17 @@ function onHello(draft: Draft, { userId, heartbeatMs, reconnectSpreadMs }: Frame
   if (userId !== draft.state.me) return end(draft, 'other-user')
   own(draft, 'deadlines').delete('open')
   setLink(draft, { phase: 'syncing', heartbeatMs, spreadMs: reconnectSpreadMs })
+  draft.state.early = []
   heard(draft)
   startSync(draft)
+}
+
+function onEntryFrame(draft: Draft, entry: Entry): void {
+  const { early } = draft.state
+  if (early === null) return onEntries(draft, entry.conversationId, [entry])
+  // More than can wait: a second sync brings what is dropped here.
+  if (early.length < EARLY_MAX) draft.state.early = [...early, entry]
+  else setLink(draft, { syncAgain: true })
 }
 
 /** How long there is left is told by the server's clock on both sides: the device's may be wrong by years. */
@@ -134,8 +147,9 @@ function onRefused(draft: Draft, command: PendingCommand, problem: ProblemDocume
 
 function onSyncRefused(draft: Draft, problem: ProblemDocument): void {
   if (problem.retry === 'after-sync') {
-    // The token is too old, or of another deployment: the whole list is asked for.
+    // The token is too old, or of another deployment, whose log may have gone back in time: all is asked for anew.
     draft.state.token = null
+    forgetLogs(draft)
     return startSync(draft)
   }
   if (problem.retry === 'never') return cut(draft, 'reconnect-later', problem)
@@ -150,6 +164,9 @@ function onSynced(draft: Draft, { changed, removed, token, more }: Sync): void {
   if (state.seen !== null) state.seen = new Set([...state.seen, ...changed.map((summary) => summary.conversationId)])
   for (const summary of changed) upsert(draft, summary)
   for (const id of removed) remove(draft, id)
+  const early = state.early ?? []
+  state.early = null
+  for (const entry of early) onEntries(draft, entry.conversationId, [entry])
   draft.effects.push({ type: 'remember', token, changed, removed, anew })
   if (more) return startSync(draft)
   finishSync(draft)
@@ -178,6 +195,7 @@ function becomeLive(draft: Draft): void {
   if (watched.length > 0) sendCommand(draft, 'presence.watch', { userIds: [...watched] })
   if (ownPresence === 'away') sendCommand(draft, 'presence.set', { state: ownPresence })
   for (const id of observing) onObserved(draft, id)
+  for (const id of draft.state.conversations.keys()) repair(draft, id)
   scheduleCursors(draft)
 }
 
@@ -196,13 +214,15 @@ export function upsert(draft: Draft, summary: Conversation): void {
   const id = summary.conversationId
   const known = conversations.get(id)
   const isNew = known === undefined || known.removed
+  const beginsAnew = isNew || known.stale
   const next = isNew ? createConversation(summary, observing.has(id)) : mergeSummary(known, summary, me)
   putConversation(draft, next)
+  if (beginsAnew) judgeFormer(draft, id)
   if (summary.lastEntry !== null) acknowledgeFromLog(draft, [summary.lastEntry])
   dropArrived(draft, id)
   noteDelivered(draft, id)
   planRepair(draft, id, 'now')
-  if (isNew && next.observed && link.phase === 'live') onObserved(draft, id)
+  if (beginsAnew && next.observed && link.phase === 'live') onObserved(draft, id)
 }
 
 /** The user is no longer a member: what she may not see any more is not kept, and who looks at it is told. */
@@ -210,7 +230,15 @@ export function remove(draft: Draft, id: ConversationId): void {
   if (!draft.state.observing.has(id)) {
     if (own(draft, 'conversations').delete(id)) draft.touched.add(id)
   } else {
-    changeConversation(draft, id, (known) => ({ ...known, removed: true, can: [], entries: [], ahead: [] }))
+    changeConversation(draft, id, (known) => ({
+      ...known,
+      removed: true,
+      can: [],
+      entries: [],
+      ahead: [],
+      stale: false,
+      former: null,
+    }))
   }
   dropArrived(draft, id)
 }

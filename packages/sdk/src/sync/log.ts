@@ -41,6 +41,9 @@ export function createConversation(summary: Conversation, observed: boolean): Co
     typingSentAt: null,
     membersVersion: 0,
     removed: false,
+    logNumber: 0,
+    stale: false,
+    former: null,
   }
 }
 
@@ -51,6 +54,7 @@ export function mergeSummary(known: ConversationState, summary: Conversation, me
     summary,
     can: summary.can,
     removed: false,
+    stale: false,
     knownLast: Math.max(known.knownLast, summary.lastSeq),
     firstVisibleSeq: summary.firstVisibleSeq,
     unread: adoptUnread(known.unread, summary.cursor),
@@ -60,6 +64,7 @@ export function mergeSummary(known: ConversationState, summary: Conversation, me
       readSeq: Math.max(known.own.readSeq, summary.cursor.readSeq),
     },
   }
+  if (known.stale) return startAnew(updated, summary)
   if (summary.lastSeq <= known.heldTo) return updated
   const missing = summary.lastSeq - known.heldTo
   const anew = missing > REPAIR_MAX || (!known.observed && missing > 1)
@@ -119,7 +124,7 @@ function insert(ahead: readonly Entry[], entry: Entry): readonly Entry[] {
 }
 
 export function hasGap(conversation: ConversationState): boolean {
-  return !conversation.removed && conversation.heldTo < conversation.knownLast
+  return !conversation.removed && !conversation.stale && conversation.heldTo < conversation.knownLast
 }
 
 /** Takes the answer to a repair. The log may begin later than asked for, where the caller's view of it begins. */

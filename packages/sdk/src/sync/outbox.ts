@@ -1,7 +1,7 @@
 import type { ConversationId, Entry, EntryId, ProblemDocument, Sent } from '@sotto/protocol'
 import { backoffMs, retryBackoff } from './backoff.ts'
 import { changeConversation, own, sendCommand, setDeadlineNoLater, type Draft } from './draft.ts'
-import type { OutboxItem, OutboxRecord } from './state.ts'
+import type { OutboxItem, OutboxRecord, StoredOutbox } from './state.ts'
 
 /** After so many failed attempts to open a socket, messages go by HTTP. */
 const HTTP_AFTER_FAILURES = 2
@@ -34,8 +34,16 @@ function changeItem(draft: Draft, item: OutboxItem, change: Partial<OutboxItem>)
   return changed
 }
 
-/** Puts a message into its place in the queue; one that is there already stays as it is. */
-export function addItem(draft: Draft, record: OutboxRecord, stored: boolean): void {
+/**
+ * Puts a message into its place in the queue; one that is there already stays as it is.
+ *
+ * @param options.maybeSent  it comes from the disk: who has put it there may have sent it too
+ */
+export function addItem(
+  draft: Draft,
+  record: OutboxRecord,
+  { stored, maybeSent }: Pick<OutboxItem, 'stored' | 'maybeSent'>,
+): void {
   if (findItem(draft, record.entryId) !== undefined) return
   const item: OutboxItem = {
     ...record,
@@ -45,6 +53,7 @@ export function addItem(draft: Draft, record: OutboxRecord, stored: boolean): vo
     notBefore: 0,
     afterSync: false,
     seq: null,
+    maybeSent,
   }
   const queue = [...queueOf(draft, record.conversationId), item]
   putQueue(draft, record.conversationId, queue.toSorted(byOrder))
@@ -54,6 +63,12 @@ export function addItem(draft: Draft, record: OutboxRecord, stored: boolean): vo
 /** Two tabs may give the same place: then the id decides, the same way everywhere. */
 function byOrder(left: OutboxItem, right: OutboxItem): number {
   return left.order - right.order || (left.entryId < right.entryId ? -1 : 1)
+}
+
+/** What of a message is kept on the disk. */
+export function toRecord(item: OutboxRecord): OutboxRecord {
+  const { entryId, conversationId, order, payload, header, clientSentAt, problem } = item
+  return { entryId, conversationId, order, payload, header, clientSentAt, problem }
 }
 
 export function markStored(draft: Draft, entryId: EntryId): void {
@@ -70,7 +85,7 @@ export function dropItem(draft: Draft, entryId: EntryId): void {
   flush(draft, item.conversationId)
 }
 
-function removeItem(draft: Draft, item: OutboxItem): void {
+export function removeItem(draft: Draft, item: OutboxItem): void {
   const rest = queueOf(draft, item.conversationId).filter((other) => other.entryId !== item.entryId)
   putQueue(draft, item.conversationId, rest)
 }
@@ -83,13 +98,23 @@ export function retryItem(draft: Draft, entryId: EntryId): void {
   flush(draft, item.conversationId)
 }
 
-/** The stored outbox as another tab has left it: what is missing there was sent, what is new there waits here too. */
-export function replaceOutbox(draft: Draft, records: readonly OutboxRecord[]): void {
+/**
+ * The stored outbox as another tab has left it: what is missing there was sent, unless it was stored only after the look
+ * at the disk had begun; what is new there waits here too. Any of it the other tab may have sent.
+ */
+export function replaceOutbox(draft: Draft, { records, heldBefore }: StoredOutbox): void {
   const stored = new Set(records.map(({ entryId }) => entryId))
   for (const item of [...draft.state.outbox.values()].flat()) {
-    if (item.stored && item.state !== 'sent' && !stored.has(item.entryId)) removeItem(draft, item)
+    if (item.state === 'sent') continue
+    if (heldBefore.has(item.entryId) && !stored.has(item.entryId)) removeItem(draft, item)
+    else if (item.stored) changeItem(draft, item, { maybeSent: true })
   }
-  for (const record of records) addItem(draft, record, true)
+  for (const record of records) addItem(draft, record, { stored: true, maybeSent: true })
+}
+
+/** Whether nobody else can have the message, so that to forget it here is to take it back. */
+export function isTakenBack({ state, maybeSent }: OutboxItem): boolean {
+  return state === 'failed' || (state === 'waiting' && !maybeSent)
 }
 
 export function flushAll(draft: Draft): void {
@@ -164,7 +189,11 @@ export function refuse(draft: Draft, entryId: EntryId, problem: ProblemDocument)
   }
   const delayMs = backoffMs(retryBackoff, failures, draft.env.random(), problem.retryAfterMs)
   const notBefore = draft.env.now + delayMs
-  changeItem(draft, item, { state: 'waiting', failures, notBefore, afterSync: problem.retry === 'after-sync' })
+  const afterSync = problem.retry === 'after-sync'
+  // Only a refusal of the request itself says that nothing has happened.
+  const isClear = problem.status >= 400 && problem.status < 500
+  const maybeSent = item.maybeSent || !isClear
+  changeItem(draft, item, { state: 'waiting', failures, notBefore, afterSync, maybeSent })
   setDeadlineNoLater(draft, `send:${item.conversationId}`, notBefore)
 }
 
@@ -172,7 +201,7 @@ export function refuse(draft: Draft, entryId: EntryId, problem: ProblemDocument)
 export function requeue(draft: Draft, entryIds: ReadonlySet<EntryId>): void {
   for (const entryId of entryIds) {
     const item = findItem(draft, entryId)
-    if (item?.state === 'sending') changeItem(draft, item, { state: 'waiting' })
+    if (item?.state === 'sending') changeItem(draft, item, { state: 'waiting', maybeSent: true })
   }
 }
 

@@ -45,14 +45,16 @@ export function noteExists(draft: Draft, id: ConversationId, seq: number): void 
   planRepair(draft, id, 'echo')
 }
 
-/** Asks for the entries after the window. */
+/** Asks for the entries after the window; before the sync of a new connection it is not known of which log they would be. */
 export function repair(draft: Draft, id: ConversationId): void {
   const conversation = draft.state.conversations.get(id)
   clearDeadline(draft, `repair:${id}`)
   if (conversation === undefined || !hasGap(conversation) || conversation.repairing) return
+  if (draft.state.link.phase !== 'live') return
   putConversation(draft, { ...conversation, repairing: true })
-  const { heldTo } = conversation
-  draft.effects.push({ type: 'list-entries', id, purpose: 'repair', afterSeq: heldTo, limit: limitTable.pageSizeMax })
+  const { heldTo, logNumber } = conversation
+  const range = { afterSeq: heldTo, limit: limitTable.pageSizeMax }
+  draft.effects.push({ type: 'list-entries', id, purpose: 'repair', logNumber, ...range })
 }
 
 /** Asks for the page before the window, unless it begins with the oldest entry that the user may see. */
@@ -60,8 +62,9 @@ export function loadOlder(draft: Draft, id: ConversationId): void {
   const conversation = draft.state.conversations.get(id)
   if (conversation === undefined || conversation.loadingOlder || conversation.removed || !hasOlder(conversation)) return
   putConversation(draft, { ...conversation, loadingOlder: true, olderProblem: null })
-  const beforeSeq = windowStart(conversation)
-  draft.effects.push({ type: 'list-entries', id, purpose: 'older', beforeSeq, limit: limitTable.pageSizeDefault })
+  const { logNumber } = conversation
+  const range = { beforeSeq: windowStart(conversation), limit: limitTable.pageSizeDefault }
+  draft.effects.push({ type: 'list-entries', id, purpose: 'older', logNumber, ...range })
 }
 
 export function loadFirstPage(draft: Draft, id: ConversationId): void {

@@ -22,6 +22,8 @@ export interface SyncState {
   readonly token: string | null
   /** Whether the list of conversations has been complete once. */
   readonly synced: boolean
+  /** Entries of a new connection, until its first sync says that its log is the one that is held; null afterwards. */
+  readonly early: readonly Entry[] | null
   /** Conversations seen by a sync that began without a token: the others are gone when it ends. */
   readonly seen: ReadonlySet<ConversationId> | null
   readonly conversations: ReadonlyMap<ConversationId, ConversationState>
@@ -123,6 +125,27 @@ export interface ConversationState {
   /** Grows when members may have changed: a list that was loaded at another number is stale. */
   readonly membersVersion: number
   readonly removed: boolean
+  /** Grows when the log begins anew: an answer that was asked for at another number is of another log. */
+  readonly logNumber: number
+  /** The server no longer speaks of the log that was held: nothing is, until its summary comes. */
+  readonly stale: boolean
+  /** From then on until it is known what of it the server has kept. */
+  readonly former: Former | null
+}
+
+/** What was held of a log before it began anew. */
+export interface Former {
+  /** Ascending. */
+  readonly entries: readonly Entry[]
+  /** The user's own messages of which it is not known whether the server still has them, ascending. */
+  readonly mine: readonly OwnMessage[]
+}
+
+/** A message that the server had acknowledged at `seq`. */
+export interface OwnMessage extends OutboxRecord {
+  readonly seq: number
+  /** By the server's clock; null while its entry had not arrived. */
+  readonly at: string | null
 }
 
 /** The user's own cursor: what the server knows, and where this device wants it to be. Both only move forward. */
@@ -163,10 +186,12 @@ export interface OutboxItem extends OutboxRecord {
   readonly notBefore: number
   readonly afterSync: boolean
   readonly seq: number | null
+  /** An attempt to send it has had no clear answer, or may have been made before this run: the server may have it. */
+  readonly maybeSent: boolean
 }
 
-/** What a range request was for. */
-export type RangePurpose = 'repair' | 'older'
+/** What a range request was for: `check` asks whether own messages are still where they were. */
+export type RangePurpose = 'repair' | 'older' | 'check'
 
 export interface EntryRange {
   readonly items: readonly Entry[]
@@ -203,11 +228,18 @@ export type ConversationInput =
   | { readonly type: 'summary'; readonly conversation: Conversation }
   | { readonly type: 'observe'; readonly id: ConversationId; readonly observed: boolean }
   | { readonly type: 'load-older'; readonly id: ConversationId }
-  | { readonly type: 'range'; readonly id: ConversationId; readonly purpose: RangePurpose; readonly range: EntryRange }
+  | {
+      readonly type: 'range'
+      readonly id: ConversationId
+      readonly purpose: RangePurpose
+      readonly logNumber: number
+      readonly range: EntryRange
+    }
   | {
       readonly type: 'range-failed'
       readonly id: ConversationId
       readonly purpose: RangePurpose
+      readonly logNumber: number
       readonly problem: ProblemDocument
     }
   | { readonly type: 'cursors'; readonly id: ConversationId; readonly asked: number; readonly items: readonly Cursor[] }
@@ -217,13 +249,25 @@ export type ConversationInput =
 
 /** What happens to the outbox. */
 export type OutboxInput =
-  | { readonly type: 'leader'; readonly leader: boolean; readonly outbox: readonly OutboxRecord[] | null }
-  | { readonly type: 'outbox-add'; readonly record: OutboxRecord; readonly stored: boolean }
+  | { readonly type: 'leader'; readonly leader: boolean; readonly outbox: StoredOutbox | null }
+  | {
+      readonly type: 'outbox-add'
+      readonly record: OutboxRecord
+      readonly stored: boolean
+      /** Default: no. */
+      readonly maybeSent?: boolean
+    }
   | { readonly type: 'outbox-stored'; readonly entryId: EntryId }
   | { readonly type: 'outbox-drop'; readonly entryId: EntryId }
   | { readonly type: 'outbox-retry'; readonly entryId: EntryId }
   | { readonly type: 'outbox-sent'; readonly entryId: EntryId; readonly sent: Sent }
   | { readonly type: 'outbox-refused'; readonly entryId: EntryId; readonly problem: ProblemDocument }
+
+/** The outbox as it is stored, at a moment after `heldBefore` were stored. */
+export interface StoredOutbox {
+  readonly records: readonly OutboxRecord[]
+  readonly heldBefore: ReadonlySet<EntryId>
+}
 
 /** A frame of this server or of a newer one. */
 export interface AnyFrame {
@@ -239,6 +283,7 @@ export type Effect =
       readonly type: 'list-entries'
       readonly id: ConversationId
       readonly purpose: RangePurpose
+      readonly logNumber: number
       readonly afterSeq?: number
       readonly beforeSeq?: number
       readonly limit: number
@@ -249,6 +294,8 @@ export type Effect =
   | { readonly type: 'settled'; readonly item: OutboxItem; readonly sent: Sent }
   /** The server will never take it as it is: keep it with its problem, tell who waits. */
   | { readonly type: 'failed'; readonly item: OutboxItem; readonly problem: ProblemDocument }
+  /** The server had it, and has it no more: keep it on the disk again, with its problem. */
+  | { readonly type: 'not-kept'; readonly item: OutboxItem }
   | {
       readonly type: 'remember'
       readonly token: string
@@ -287,6 +334,7 @@ export const initialState: SyncState = {
   },
   token: null,
   synced: false,
+  early: null,
   seen: null,
   conversations: new Map(),
   observing: new Set(),

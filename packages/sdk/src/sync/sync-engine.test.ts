@@ -3,7 +3,7 @@ import type { Conversation, EntryId } from '@sotto/protocol'
 import { alice, bob, device, place } from '../../test-support/people.testing.ts'
 import { createPeer, epoch, problem } from '../../test-support/peer.testing.ts'
 import { closeTable } from '../contract.generated.ts'
-import { initialState, type Effect, type Input, type OutboxRecord, type SyncState } from './state.ts'
+import { initialState, type Effect, type EntryRange, type Input, type OutboxRecord, type SyncState } from './state.ts'
 import { step } from './sync-engine.ts'
 
 const ward = place(1)
@@ -267,7 +267,7 @@ describe('the outbox', () => {
     driver.goLive()
     driver.do({ type: 'outbox-add', record: message(1), stored: true })
     expect(driver.writes()).toEqual([])
-    driver.do({ type: 'leader', leader: true, outbox: [message(1), message(2)] })
+    driver.do({ type: 'leader', leader: true, outbox: { records: [message(1), message(2)], heldBefore: new Set() } })
     expect(driver.writes()).toMatchObject([{ entryId: message(1).entryId }])
   })
 })
@@ -324,6 +324,23 @@ describe('cursors', () => {
     expect(driver.writes().at(-1) ?? { deliveredSeq: moved.at(-1) }).toMatchObject({ deliveredSeq: 41 })
   })
 
+  test('nobody has read what is in a gap: the read cursor goes no further than what is held', () => {
+    const driver = createDriver()
+    driver.do({ type: 'observe', id: ward, observed: true })
+    driver.goLive()
+    driver.frame(entryFrame(2))
+    driver.frame(entryFrame(6))
+    driver.do({ type: 'mark-read', id: ward, seq: Number.MAX_SAFE_INTEGER })
+    driver.pass(1_000)
+    const moves = driver.writes().filter(({ op }) => op === 'cursor.move')
+    expect(moves).toMatchObject([{ deliveredSeq: 2, readSeq: 2 }])
+    const items = [3, 4, 5, 6].map((seq) => entryFrame(seq).entry)
+    const range = { items, firstVisibleSeq: 1, lastSeq: 6 } as unknown as EntryRange
+    driver.do({ type: 'range', id: ward, purpose: 'repair', logNumber: 0, range })
+    driver.do({ type: 'mark-read', id: ward, seq: Number.MAX_SAFE_INTEGER })
+    expect(driver.state.conversations.get(ward)?.own.wantRead).toBe(6)
+  })
+
   test('a cursor that was not answered before a cut is moved after it', () => {
     const driver = createDriver()
     driver.goLive()
@@ -350,7 +367,7 @@ describe('cursors', () => {
   })
 })
 
-function entryFrame(seq: number): { op: string } {
+function entryFrame(seq: number): { op: string; entry: object } {
   const entry = {
     conversationId: ward,
     seq,
@@ -363,5 +380,5 @@ function entryFrame(seq: number): { op: string } {
     header: { counts: true, priority: 'routine', notify: 'normal' },
     payload: { v: 1, type: 'text', text: `entry ${seq}` },
   }
-  return { op: 'entry', entry } as { op: string }
+  return { op: 'entry', entry }
 }

@@ -18,6 +18,7 @@ import {
   type Draft,
 } from './draft.ts'
 import { onEntries, onFrame, onObserved, onSyncDeadline, requestSync, upsert } from './frames.ts'
+import { checkFormer, onCheckFailed, onChecked } from './former.ts'
 import { hasGap, receiveOlder, receiveRepair } from './log.ts'
 import {
   acknowledge,
@@ -112,7 +113,9 @@ function applyToConversation(draft: Draft, input: ConversationInput): void {
     case 'range':
       return onRange(draft, input)
     case 'range-failed':
-      onRangeFailed(draft, input.id, input.purpose, input.problem)
+      if (draft.state.conversations.get(input.id)?.logNumber !== input.logNumber) return
+      if (input.purpose === 'check') onCheckFailed(draft, input.id, input.problem)
+      else onRangeFailed(draft, input.id, input.purpose, input.problem)
       // Not found: the user may have been removed, which only a sync can tell.
       return input.problem.retry === 'never' ? requestSync(draft) : undefined
     case 'cursors':
@@ -137,7 +140,7 @@ function applyToOutbox(draft: Draft, input: OutboxInput): void {
       changeConversation(draft, input.record.conversationId, (known) =>
         known.typingSentAt === null ? known : { ...known, typingSentAt: null },
       )
-      return addItem(draft, input.record, input.stored)
+      return addItem(draft, input.record, { stored: input.stored, maybeSent: input.maybeSent ?? false })
     case 'outbox-stored':
       return markStored(draft, input.entryId)
     case 'outbox-drop':
@@ -157,7 +160,7 @@ function start(draft: Draft, { me, restored }: Extract<Input, { type: 'start' }>
   draft.state.me = me
   draft.state.token = restored.token
   for (const summary of restored.conversations) upsert(draft, summary)
-  for (const record of restored.outbox) addItem(draft, record, true)
+  for (const record of restored.outbox) addItem(draft, record, { stored: true, maybeSent: true })
   if (draft.state.link.phase === 'idle') open(draft)
 }
 
@@ -171,12 +174,15 @@ function observe(draft: Draft, id: ConversationId, observed: boolean): void {
   if (draft.state.conversations.get(id)?.removed === true) own(draft, 'conversations').delete(id)
 }
 
-function onRange(draft: Draft, { id, purpose, range }: Extract<Input, { type: 'range' }>): void {
+function onRange(draft: Draft, { id, purpose, logNumber, range }: Extract<Input, { type: 'range' }>): void {
   const known = draft.state.conversations.get(id)
-  if (known === undefined || known.removed || draft.state.me === null) return
+  if (known === undefined || known.removed || known.logNumber !== logNumber || draft.state.me === null) return
   acknowledgeFromLog(draft, range.items)
+  if (purpose === 'check') return onChecked(draft, id, range.items)
   if (purpose === 'older') return putConversation(draft, receiveOlder(known, range))
   const current = draft.state.conversations.get(id) ?? known
+  // It was asked for on an earlier connection. The next one may be to a server with another log.
+  if (draft.state.link.phase !== 'live') return putConversation(draft, { ...current, repairing: false })
   const received = receiveRepair(current, range, draft.state.me)
   putConversation(draft, received)
   // An answer that brings nothing is no progress: asking again at once would go on for ever.
@@ -211,5 +217,6 @@ function onDeadline(draft: Draft, key: string): void {
   if (what === 'send') flush(draft, id)
   if (what === 'repair') repair(draft, id)
   if (what === 'ask') askForCursors(draft, id)
+  if (what === 'check') checkFormer(draft, id)
   if (what === 'typing') noteTyping(draft, id, userId, false)
 }
