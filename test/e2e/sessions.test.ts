@@ -1,14 +1,26 @@
 /** @feature C1 D1 K1 */
 import { randomBytes } from 'node:crypto'
+import type { PersonName } from '@sotto/testkit'
+import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
 import { readDatabases } from './in-page.ts'
 import { expected, forgive, setUp } from './set-up.testing.ts'
-import { phone, signIn } from './stage.testing.ts'
+import { inspect, phone, signIn } from './stage.testing.ts'
 import { message, patiently, say, startConversation } from './steps.testing.ts'
 
 // Who is signed in where, and what of it the compliance officer finds.
 
 const stage = setUp()
+
+/** How many of a person's sessions live. */
+async function sessionsOf(person: PersonName): Promise<number> {
+  const { ctx } = stage.clinic[person]
+  return (await stage.server.composition.operations.listSessions(ctx, { limit: 200 })).items.length
+}
+
+async function cookiesOf(page: Page): Promise<readonly string[]> {
+  return (await page.context().cookies(`${stage.url}/v1/sessions`)).map(({ name }) => name)
+}
 
 describe('the compliance officer', () => {
   test('finds who sent and who read, about whom, when and from where', async () => {
@@ -100,14 +112,44 @@ describe('a session', () => {
     expect(JSON.stringify(await alice.evaluate(readDatabases))).toContain('Never sent')
     await alice.getByRole('button', { name: 'Sign out' }).click()
     await alice.getByRole('button', { name: 'Sign out and delete' }).click()
-    await alice.getByText('You are signed out').waitFor()
+    const unheard = alice.getByRole('status').filter({ hasText: 'The server has not heard of it yet' })
+    await unheard.waitFor()
+    expect(await inspect(alice, 'signed-out-unheard')).toEqual([])
     expect(await alice.evaluate(readDatabases)).toEqual([])
-    expect(await alice.evaluate('({ ...localStorage })')).toEqual({})
+    // One id, which opens nothing, until the server has heard.
+    expect(Object.keys((await alice.evaluate('({ ...localStorage })')) as object)).toEqual([
+      `sotto-signed-out ${stage.url}`,
+    ])
+    const before = await sessionsOf('alice')
     await alice.context().setOffline(false)
+    await alice.getByText('You are signed out. Nothing is left').waitFor()
+    expect(await alice.evaluate('({ ...localStorage })')).toEqual({})
+    expect(await cookiesOf(alice)).not.toContain('sotto-refresh')
+    expect(before - (await sessionsOf('alice'))).toBe(1)
     await alice.reload()
     await alice.getByRole('heading', { name: 'Sign in' }).waitFor()
     forgive(stage, expected.offline)
     await alice.context().close()
+  })
+
+  test('that was ended without a network is ended on the server when the page is next opened', async () => {
+    const alice = await stage.open('alice', phone)
+    const context = alice.context()
+    await alice.getByRole('button', { name: 'Menu' }).click()
+    await context.setOffline(true)
+    await alice.getByRole('button', { name: 'Sign out' }).click()
+    await alice.getByText('The server has not heard of it yet').waitFor()
+    await alice.close()
+    const before = await sessionsOf('alice')
+    await context.setOffline(false)
+    const again = await context.newPage()
+    await again.goto('/')
+    await again.getByText('You are signed out. Nothing is left').waitFor()
+    expect(before - (await sessionsOf('alice'))).toBe(1)
+    expect(await cookiesOf(again)).not.toContain('sotto-refresh')
+    expect(await again.evaluate('({ ...localStorage })')).toEqual({})
+    forgive(stage, expected.offline)
+    await context.close()
   })
 
   test('keeps what renews it where no script can read it', async () => {

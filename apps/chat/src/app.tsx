@@ -35,6 +35,9 @@ function Content({ store, state }: AppProps & { readonly state: SessionState }) 
       </SessionContext>
     )
   }
-  if (state.status === 'signed-out') return <SignInScreen store={store} reason={state.reason} unsent={state.unsent} />
+  if (state.status === 'signed-out') {
+    const { reason, unsent, isHeard } = state
+    return <SignInScreen store={store} reason={reason} unsent={unsent} isHeard={isHeard} />
+  }
   return <ResumingScreen isUnreachable={state.status === 'unreachable'} onRetry={store.retryNow} />
 }

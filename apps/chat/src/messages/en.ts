@@ -38,6 +38,8 @@ export const en = {
   'signIn.submit': 'Sign in',
   'signIn.running': 'Signing in…',
   'signIn.haveLink': 'I have a one-time link',
+  'signIn.unheard':
+    'You are signed out here, and nothing can be read on this device. The server has not heard of it yet: go online once, so that it ends your session.',
   'signIn.signedOut': 'You are signed out. Nothing is left on this device.',
   'signIn.sessionEnded': 'Your session has ended. Please sign in again.',
   'signIn.unsentKept': {

@@ -41,6 +41,8 @@ export const es: Translation<typeof en> = {
   'signIn.submit': 'Iniciar sesión',
   'signIn.running': 'Iniciando sesión…',
   'signIn.haveLink': 'Tengo un enlace de un solo uso',
+  'signIn.unheard':
+    'Cerró la sesión aquí y en este dispositivo no se puede leer nada. El servidor todavía no lo sabe: conéctese una vez para que termine su sesión.',
   'signIn.signedOut': 'Cerró la sesión. No queda nada en este dispositivo.',
   'signIn.sessionEnded': 'Su sesión terminó. Inicie sesión de nuevo.',
   'signIn.unsentKept': {

@@ -14,16 +14,18 @@ export interface SignInScreenProps {
   readonly reason: SignedOutReason
   /** Messages that wait on this device since the session ended. */
   readonly unsent: number
+  /** Whether the server knows that the user has signed out. */
+  readonly isHeard: boolean
 }
 
-export function SignInScreen({ store, reason, unsent }: SignInScreenProps) {
+export function SignInScreen({ store, reason, unsent, isHeard }: SignInScreenProps) {
   const { t } = useLanguage()
   return (
     <EntryPage>
       <PageHeading>{t('signIn.title')}</PageHeading>
       {reason === 'none' ? null : (
         <output className="notice">
-          <span>{reason === 'ended' ? t('signIn.sessionEnded') : t('signIn.signedOut')}</span>
+          <span>{t(reason === 'ended' ? 'signIn.sessionEnded' : isHeard ? 'signIn.signedOut' : 'signIn.unheard')}</span>
           {unsent > 0 ? <span>{t('signIn.unsentKept', { count: unsent })}</span> : null}
         </output>
       )}

@@ -1,5 +1,7 @@
 import {
   connect,
+  finishSignOut,
+  isSignOutUnheard,
   resumeSession,
   signIn,
   signInByLink,
@@ -26,13 +28,18 @@ export interface SignedIn {
  * |---|---|---|
  * | resuming | the session of an earlier visit is being looked for | → signed-in, signed-out, unreachable |
  * | unreachable | the server does not answer; it is asked again by itself | → signed-in, signed-out |
- * | signed-out | nobody is signed in; `reason` says how that came | sign-in → signed-in |
+ * | signed-out | nobody is signed in; `reason` says how that came, `isHeard` whether the server knows | sign-in → signed-in |
  * | signed-in | | sign-out, end of the session → signed-out |
  */
 export type SessionState =
   | { readonly status: 'resuming' }
   | { readonly status: 'unreachable' }
-  | { readonly status: 'signed-out'; readonly reason: SignedOutReason; readonly unsent: number }
+  | {
+      readonly status: 'signed-out'
+      readonly reason: SignedOutReason
+      readonly unsent: number
+      readonly isHeard: boolean
+    }
   | ({ readonly status: 'signed-in' } & SignedIn)
 
 /** `none`: nobody was. `chosen`: the user signed out here. `ended`: the server, or another tab, ended it. */
@@ -68,7 +75,14 @@ export function createSessionStore(): SessionStore {
 
   function leave(reason: SignedOutReason, unsent = 0): void {
     writeSetting('session', null)
-    cell.set({ status: 'signed-out', reason, unsent })
+    const isHeard = !isSignOutUnheard(server)
+    cell.set({ status: 'signed-out', reason, unsent, isHeard })
+    if (!isHeard) void finishSignOut(server).then(noteHeard)
+  }
+
+  function noteHeard(): void {
+    const state = cell.getSnapshot()
+    if (state.status === 'signed-out') cell.set({ ...state, isHeard: true })
   }
 
   function enter(session: Session): void {
@@ -97,7 +111,7 @@ export function createSessionStore(): SessionStore {
     retryNow: wake.now,
     async resume() {
       // Asking without a session is a refused request in the audit trail: it is not made by every visitor.
-      if (readSetting('session') === null) return leave('none')
+      if (readSetting('session') === null) return leave(isSignOutUnheard(server) ? 'chosen' : 'none')
       for (let failures = 0; ; failures += 1) {
         try {
           return enter(await resumeSession(server))

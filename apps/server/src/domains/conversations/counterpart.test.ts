@@ -5,7 +5,7 @@ import { databaseKinds } from '../../../../../packages/testkit/src/databases.ts'
 import type { Db, Statement, Tx } from '../../platform/db/tx.ts'
 import { openWard, type Clinic, type Person, type Ward } from './ward.testing.ts'
 
-// Whom a direct conversation is with, as its summaries tell it.
+// Whom a direct conversation is with, as renderConversations tells it, and with whom subjectsOf has the reading recorded.
 
 describe.each(databaseKinds)('on %s', (kind) => {
   let ward: Ward
