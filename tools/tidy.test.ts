@@ -263,10 +263,31 @@ describe('a text', () => {
     ['registry hosts', `one\nhttps://${['registry', 'npmjs', 'org'].join('.')}/x`],
     ['links', `one\n[two](three.md)`],
     ['links', `one\n[two](#three)`],
+    ['switched off', `one\n// ${'ox' + 'lint'}-disable-next-line eqeqeq`],
+    ['paths', 'one\nsee `domains/messages/record-message.ts`'],
+    ['paths', 'one\nsee `send-mesage.ts`'],
+    ['paths', 'one\nsee `apps/console`'],
   ]
   test.each(cases)('breaks the rule: %s', (rule, text) => {
     expect(findings({ 'docs/page.md': `${text}\n` })).toEqual([`${rule} docs/page.md:2`])
   })
+})
+
+test('a document names files from the root, from a folder in between, or alone; and things that are no files', () => {
+  const names = [
+    'apps/server/src/domains/messages/send-message.ts',
+    'domains/messages/send-message.ts',
+    'send-message.ts',
+    'apps/server/',
+    'sdk/sync/log.ts',
+    '.sotto/data/demo.json',
+    'platform/unavailable',
+    '*.port.ts',
+    'application/problem+json',
+  ]
+  const sdk = used('packages/sdk/src/sync/log.ts', '')
+  const page = [...names.map((name) => `\`${name}\``), '```', '`nothing.ts`', '```'].join('\n')
+  expect(findings({ ...sdk, 'docs/page.md': page })).toEqual([])
 })
 
 describe('a package', () => {

@@ -39,7 +39,15 @@ export const registryHosts: Rule = forbid(
   "the client's own configuration says where packages come from; make the lockfile with omit-lockfile-registry-resolved",
 )
 
+export const switchedOff: Rule = forbid(
+  'switched off',
+  new RegExp(`(ox|es)lint-${'dis' + 'able'}|@ts-${'ig' + 'nore'}|@ts-${'no' + 'check'}`),
+  'a check is switched off at the line',
+  'write it so that the check passes, or give the place its own rule, with the reason, in .oxlintrc.json',
+)
+
 export const links: Rule = { name: 'links', check: checkLinks }
+export const paths: Rule = { name: 'paths', check: checkPaths }
 
 function forbid(name: string, pattern: RegExp, what: string, instead: string): Rule {
   return {
@@ -82,6 +90,55 @@ function leadsSomewhere(project: Project, from: string, link: string): boolean {
   return headings(page).includes(fragment)
 }
 
+/** What no file of the project is: names in examples, and what a server or a run of the tests writes. */
+const NOT_OURS = new Set([
+  'demo.json',
+  'docs/reference/bench.md',
+  'docs/reference/test-long.md',
+  'hello.ts',
+  'mute-conversation.test.ts',
+  'mute-conversation.ts',
+  'name.test.ts',
+])
+const FILE = /^[\w.@-]+(\/[\w.@-]+)*\.(ts|tsx|mjs|json|md|sql|svg|css|html)$/
+const FOLDER = /^(apps|packages|docs|test|tools|bench)\/[\w./@-]*$/
+const IGNORED = /^(\.sotto|\.cache|node_modules)\//
+
+/** File names in backticks, written from the root, from the page or from any folder in between, are files of the project. */
+function checkPaths(project: Project): readonly Finding[] {
+  const files = [...project.sources.keys(), ...project.texts.keys()]
+  const endings = new Set(files.flatMap(endingsOf))
+  const isThere = (name: string): boolean => {
+    // In the flows `sdk/` stands for `packages/sdk/src/`, as they say themselves.
+    if (FILE.test(name))
+      return endings.has(name.replace(/^sdk\//, 'packages/sdk/src/')) || existsSync(join(project.root, name))
+    return !FOLDER.test(name) || existsSync(join(project.root, name))
+  }
+  return [...project.texts]
+    .filter(([path]) => path.endsWith('.md'))
+    .flatMap(([path, text]) =>
+      withoutFences(text)
+        .split('\n')
+        .flatMap((content, index) =>
+          [...content.matchAll(/`([^`\s]+)`/g)]
+            .map((match) => match[1]!)
+            .filter((name) => !NOT_OURS.has(name) && !IGNORED.test(name) && !isThere(name))
+            .map((name) => ({
+              path,
+              line: index + 1,
+              what: `there is no ${name}`,
+              instead: 'name the file as it is called now',
+            })),
+        ),
+    )
+}
+
+/** `a/b/c.ts` → `a/b/c.ts`, `b/c.ts`, `c.ts` */
+function endingsOf(path: string): readonly string[] {
+  const parts = path.split('/')
+  return parts.map((_, index) => parts.slice(index).join('/'))
+}
+
 function headings(page: string): readonly string[] {
   const titles = [...withoutCode(page).matchAll(/^#+\s+(.+)$/gm)].map((match) => match[1]!)
   return titles.map((title) =>
@@ -95,5 +152,9 @@ function headings(page: string): readonly string[] {
 
 /** Blanks fenced blocks and inline code, keeping the lines. */
 function withoutCode(text: string): string {
-  return text.replace(/^```[\s\S]*?^```/gm, (block) => block.replace(/[^\n]/g, '')).replace(/`[^`\n]*`/g, '``')
+  return withoutFences(text).replace(/`[^`\n]*`/g, '``')
+}
+
+function withoutFences(text: string): string {
+  return text.replace(/^```[\s\S]*?^```/gm, (block) => block.replace(/[^\n]/g, ''))
 }

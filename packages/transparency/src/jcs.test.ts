@@ -87,8 +87,7 @@ test.each<[string, unknown]>([
   ['an unsafe integer', 2 ** 53],
   ['undefined', undefined],
   ['a missing member', { a: undefined }],
-  // oxlint-disable-next-line no-sparse-arrays
-  ['a hole', [1, , 2]],
+  ['a hole', Object.assign([1], { 2: 2 })],
   ['a bigint', 1n],
   ['a symbol', Symbol('a')],
   ['a function', () => 1],

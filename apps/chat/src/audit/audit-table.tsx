@@ -20,7 +20,6 @@ export function AuditTable({ events, isBusy, onResource }: AuditTableProps) {
   if (events.length === 0) return isBusy ? null : <p>{t('audit.none')}</p>
   return (
     // A region that scrolls takes the focus, so that the arrow keys scroll it (WCAG 2.1.1).
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <section className="audit-scroll" aria-label={t('audit.results')} tabIndex={0} aria-busy={isBusy}>
       <table className="audit-table">
         <thead>

@@ -37,7 +37,6 @@ export function Timeline({ conversation, snapshot }: TimelineProps) {
         aria-label={t('timeline.label')}
         aria-busy={snapshot.catchingUp}
         // A region that scrolls takes the focus, so that the arrow keys scroll it (WCAG 2.1.1).
-        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
       >
         {hasOlder ? (
