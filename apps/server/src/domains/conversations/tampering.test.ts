@@ -73,10 +73,11 @@ describe.each(databaseKinds)('on %s: what was changed outside of Sotto', (kind) 
     expect(Object.keys(line).filter((name) => !known.has(name))).toEqual([])
   }
 
-  const known = new Set([
-    ...['level', 'time', 'event', 'requestId', 'tenantId', 'operation', 'code', 'sealedKind', 'sealedId'],
-    ...['conversationId', 'errorName', 'errorFrames'],
-  ])
+  const known = new Set(
+    'level time event requestId tenantId operation code sealedKind sealedId conversationId errorName errorFrames'.split(
+      ' ',
+    ),
+  )
   const entry = () => ({ sealedKind: 'entry', sealedId: entryId, conversationId })
   const ofConversation = () => `conversation_id = '${conversationId}'`
 

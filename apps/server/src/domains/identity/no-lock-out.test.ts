@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { UserId } from '@sotto/protocol'
 import { databaseKinds } from '../../../../../packages/testkit/src/databases.ts'
 import {
-  deviceOf,
+  type deviceOf,
   ELSEWHERE,
   openClinic,
   passwordOf,
