@@ -7,6 +7,7 @@ import { presenceRoutes, setPresence, signalTyping, watchPresence } from '../dom
 import type { RoomOperations } from '../edges/http/handlers.ts'
 import type { CommandOperations } from '../edges/realtime/commands.ts'
 import { type Origin } from '../platform/context/context.ts'
+import { DatabaseUnavailable } from '../platform/db/errors.ts'
 
 /** Joins rooms and edges: with its two neighbours the only place that knows them all. Nothing here decides anything. */
 export function compose(parts: Parts) {
@@ -45,5 +46,11 @@ function joinCommands({ conversationDeps, presenceDeps, kept, bus }: Rooms): Com
     setPresence: (ctx, socketId, input) => setPresence(presenceDeps, ctx, socketId, input),
     watchPresence: (ctx, input, watch) => watchPresence(presenceDeps, ctx, input, watch),
     syncConversations: (ctx, input) => syncConversations(conversationDeps, ctx, input),
+    checkSession: (ctx) => kept.checkSession(ctx).catch(passWithoutDatabase),
   }
+}
+
+/** A ping is a sign of life of this node: it is answered also while there is no database in which a session could end. */
+function passWithoutDatabase(error: unknown): void {
+  if (!(error instanceof DatabaseUnavailable)) throw error
 }

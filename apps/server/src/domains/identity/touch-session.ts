@@ -8,7 +8,7 @@ import { updateSessionActive } from './session-store.ts'
 
 /**
  * The user is there: they did something, as opposed to receiving. Written at most every 30 seconds for each session; in
- * between it costs nothing, and the act that follows reads the session anyway.
+ * between it costs nothing, and the act before it has read the session anyway.
  *
  * @throws identity/session-ended 401: an act never revives a session that is over
  * @effects session, hint `session.active`; no audit event: the act that shows the activity is the one that is recorded

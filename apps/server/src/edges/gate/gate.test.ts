@@ -9,7 +9,7 @@ import { createGate, type Act } from './gate.ts'
 const act: Act = { action: 'user.list', activity: true, operation: 'listUsers' }
 const alice = { requestId: 'r1', address: null, sessionId: 's1' } as unknown as Ctx
 
-function open(options: { trailFails?: boolean; sessionOver?: boolean } = {}) {
+function open(options: { trailFails?: boolean; touchFails?: Error } = {}) {
   const recorded: string[] = []
   const touched: string[] = []
   const lines: string[] = []
@@ -23,7 +23,7 @@ function open(options: { trailFails?: boolean; sessionOver?: boolean } = {}) {
     log: createLog({ level: 'debug', write: (line) => lines.push(line) }),
     touchSession: async (ctx) => {
       touched.push(ctx.sessionId)
-      if (options.sessionOver) throw problem('identity/session-ended', { trueReason: 'idle' })
+      if (options.touchFails) throw options.touchFails
     },
   })
   const refusalOf = async (fn: () => Promise<unknown>, of: Act = act): Promise<Problem> => {
@@ -48,13 +48,23 @@ describe('the gate', () => {
     expect(recorded).toEqual([])
   })
 
-  test('does nothing for a session that is over', async () => {
-    const { refusalOf, recorded } = open({ sessionOver: true })
-    let done = false
-    const refusal = await refusalOf(async () => (done = true))
-    expect([refusal.code, done]).toEqual(['identity/session-ended', false])
-    expect(recorded).toEqual(['r1 user.list idle'])
+  test('notes nothing when an act is refused: who may not do it cannot keep a session alive with it', async () => {
+    const { refusalOf, touched } = open()
+    await refusalOf(throwing(problem('access/denied')))
+    await refusalOf(throwing(problem('platform/invalid-input')))
+    await refusalOf(throwing(new DatabaseUnavailable('not-applied', 'closed')))
+    expect(touched).toEqual([])
   })
+
+  test.each([problem('identity/session-ended'), new DatabaseUnavailable('not-applied', 'closed')])(
+    'answers what is done, also when that somebody is there cannot be noted: %s',
+    async (touchFails) => {
+      const { gate, recorded, touched } = open({ touchFails })
+      expect(await gate.run(alice, act, async () => 42)).toBe(42)
+      expect(touched).toEqual(['s1'])
+      expect(recorded).toEqual([])
+    },
+  )
 
   test('records a refusal once, with its true reason, however often it passes', async () => {
     const { gate, refusalOf, recorded } = open()

@@ -27,7 +27,7 @@ export interface Gate {
 export interface GateDeps {
   readonly audit: Pick<Audit, 'recordRefusal'>
   readonly log: Log
-  /** Notes an act of the session's user. @throws identity/session-ended */
+  /** Notes an act of the session's user. @throws identity/session-ended: the act was the session's end, or met it */
   touchSession(ctx: Ctx): Promise<void>
 }
 
@@ -59,12 +59,24 @@ export function createGate(deps: GateDeps): Gate {
       return problem('platform/unavailable', { recorded: true })
     }
   }
+
+  /** Only what was allowed shows that the user is there. It has happened: that it cannot be noted takes nothing back. */
+  async function noteActivity(ctx: Ctx, act: Act): Promise<void> {
+    try {
+      await deps.touchSession(ctx)
+    } catch (error) {
+      if (error instanceof Problem) return
+      deps.log.warn('request.failed', { requestId: ctx.requestId, operation: act.operation }, error)
+    }
+  }
+
   return {
     refuse,
     async run(ctx, act, fn) {
       try {
-        if (act.activity && ctx.sessionId !== null) await deps.touchSession(ctx)
-        return await fn()
+        const answer = await fn()
+        if (act.activity && ctx.sessionId !== null) await noteActivity(ctx, act)
+        return answer
       } catch (error) {
         throw await refuse(ctx, act, error)
       }

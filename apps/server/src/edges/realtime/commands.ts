@@ -17,6 +17,8 @@ export interface CommandOperations {
     watch: (userIds: readonly UserId[]) => void,
   ): Promise<{ items: Presence[] }>
   syncConversations(ctx: Ctx, input: CommandInput<'conversation.sync'>): Promise<Sync>
+  /** @throws identity/session-ended */
+  checkSession(ctx: Ctx): Promise<void>
 }
 
 export function createCommands(deps: {
@@ -42,7 +44,10 @@ export function createCommands(deps: {
       operations.watchPresence(ctx, input, (userIds) => deps.registry.watch(connection, userIds)),
     'conversation.sync': (connection, ctx, input: CommandInput<'conversation.sync'>) =>
       sync(deps, connection, ctx, input),
-    ping: async () => ({ at: toRfc3339(deps.clock.now()) }),
+    ping: async (_connection, ctx) => {
+      await operations.checkSession(ctx)
+      return { at: toRfc3339(deps.clock.now()) }
+    },
   }
 }
 

@@ -1,5 +1,5 @@
-import type { ConversationId, EntryId, Frame, FrameOf } from '@sotto/protocol'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { socketCommands, type ConversationId, type EntryId, type Frame, type FrameOf } from '@sotto/protocol'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { databaseKinds } from '../../../../../packages/testkit/src/databases.ts'
 import { connectTestSocket, openTestSocket, type TestSocket } from '../../../../../packages/testkit/src/test-socket.ts'
 import { openWard, type Clinic, type Person, type Ward } from '../../domains/conversations/ward.testing.ts'
@@ -196,7 +196,10 @@ describe.each(databaseKinds)('on %s', (kind) => {
         socket.command('presence.set', { state: 'away' }),
         socket.command('presence.watch', { userIds: [alice.userId] }),
         socket.command('conversation.sync', {}),
+        socket.command('typing.signal', { conversationId, typing: true }),
+        socket.command('ping', {}),
       ]
+      expect(commands).toHaveLength(Object.keys(socketCommands).length)
       for (const one of await Promise.allSettled(commands)) {
         expect(one.status).toBe('rejected')
         const reason = (one as PromiseRejectedResult).reason as { readonly problem?: object }
@@ -204,6 +207,46 @@ describe.each(databaseKinds)('on %s', (kind) => {
         if (reason.problem === undefined) expect(await socket.closed).toBe(4401)
         else expect(reason.problem).toMatchObject({ code: 'identity/session-ended', status: 401 })
       }
+    })
+
+    test('a session or a membership that ended is noticed within a second by who only types or pings', async () => {
+      const { conversationId } = await ward.begin(alice, [bob])
+      const socket = await socketOf(bob)
+      const type = () => socket.command('typing.signal', { conversationId, typing: true })
+      const refusalOf = (command: () => Promise<unknown>) =>
+        command().then(
+          () => undefined,
+          (error: { readonly problem?: { readonly code: string } }) => error.problem?.code ?? 'closed',
+        )
+      await type()
+      await ward.ownerQuery(
+        `update sotto.member set left_seq = 2 where user_id = '${bob.userId}' and conversation_id = '${conversationId}'`,
+      )
+      await expect.poll(() => refusalOf(type), { timeout: 1_500 }).toBe('access/not-found')
+      await socket.command('ping', {})
+      await ward.ownerQuery(
+        `update sotto.session set ended_at = now(), end_reason = 'signed-out' where session_id = '${bob.ctx.sessionId}'`,
+      )
+      await expect
+        .poll(() => refusalOf(() => socket.command('ping', {})), { timeout: 1_500 })
+        .toMatch(/identity\/session-ended|closed/)
+    })
+
+    test('typing and pinging a hundred times reads once a second, and writes nothing', async () => {
+      const { conversationId } = await ward.begin(alice, [bob])
+      const socket = await socketOf(bob)
+      await socket.command('typing.signal', { conversationId, typing: true })
+      await socket.command('ping', {})
+      const withTx = vi.spyOn(ward.composition.db, 'withTx')
+      const from = performance.now()
+      for (let count = 0; count < 100; count++) {
+        await socket.command('typing.signal', { conversationId, typing: true })
+        await socket.command('ping', {})
+      }
+      const seconds = (performance.now() - from) / 1_000
+      const asked = withTx.mock.calls.filter(([scope]) => 'tenantId' in scope && scope.tenantId === bob.ctx.tenantId)
+      withTx.mockRestore()
+      expect(asked.length).toBeLessThanOrEqual(2 * Math.ceil(seconds))
     })
 
     test('one that ended while its socket was on the way in does not get in', async () => {
@@ -344,16 +387,6 @@ describe.each(databaseKinds)('on %s', (kind) => {
       await expect.poll(codes, { timeout: 15_000 }).toEqual([4408])
       expect(ward.composition.board.stateOf(bob.ctx.tenantId, bob.userId)).toBe('offline')
     })
-
-    test('who breaks off the handshake leaves an opening and its end', async () => {
-      const { ticket } = await ward.operations.createSocketTicket(bob.ctx, {})
-      const answer = await fetch(`${ward.url}/v1/socket`, {
-        headers: { 'sec-websocket-protocol': `sotto.v1, sotto.ticket.${ticket}` },
-      })
-      // Not an upgrade at all: the ticket is not even looked at.
-      expect(answer.status).toBeGreaterThanOrEqual(400)
-      expect(await socketActs(bob)).toEqual([])
-    })
   })
 
   describe('on its way down', () => {
@@ -427,6 +460,22 @@ describe('the rate of a socket', () => {
       Array.from({ length: count }, (_, id) => id),
     )
     expect(socket.webSocket.readyState).toBe(socket.webSocket.OPEN)
+  })
+
+  test('all sockets of a user share the rate, and other users have their own', async () => {
+    const { bob, alice } = await ward.createClinic()
+    const sockets = await Promise.all(
+      [bob, bob, bob, alice].map(({ accessToken }) => openTestSocket(ward.url, accessToken)),
+    )
+    const from = performance.now()
+    const pings = sockets.map((one) => Promise.all(Array.from({ length: BURST }, () => one.command('ping', {}))))
+    await pings[3]
+    const own = performance.now() - from
+    await Promise.all(pings)
+    const shared = performance.now() - from
+    expect(shared).toBeGreaterThan(((2 * BURST) / PER_SECOND) * 1_000 - 50)
+    expect(own).toBeLessThan(shared)
+    for (const one of sockets) one.webSocket.terminate()
   })
 
   test('a flood is held up by the rate, also when it comes in one piece, and is then disconnected', async () => {
