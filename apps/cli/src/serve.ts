@@ -51,6 +51,10 @@ async function showDemo(config: Config, server: RunningServer, stopping: AbortSi
 }
 
 function die(error: Error): never {
+  if (error.name === 'AnotherServerRuns') {
+    process.stderr.write(`sotto: ${error.message}\n`)
+    process.exit(1)
+  }
   const { code = error.name } = error as { readonly code?: string }
   process.stderr.write(
     `sotto: the embedded database died and cannot be opened again (${code}). Look at the data folder before you start again.\n`,

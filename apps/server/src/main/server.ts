@@ -5,7 +5,7 @@ import { scopeOf, type Origin } from '../platform/context/context.ts'
 import { createTokenBuckets } from '../platform/limits/token-bucket.ts'
 import { createLog, type Log } from '../platform/log/log.ts'
 import { Secret } from '../platform/phi/phi.ts'
-import { toRfc3339, type Clock } from '../platform/time/clock.ts'
+import { systemClock, toRfc3339, type Clock } from '../platform/time/clock.ts'
 import { createGate } from '../edges/gate/gate.ts'
 import { createHttpApp } from '../edges/http/app.ts'
 import { createHandlers } from '../edges/http/handlers.ts'
@@ -16,6 +16,7 @@ import type { Argon2Parameters } from '../domains/identity/index.ts'
 import { assertPortFree } from './assert-port-free.ts'
 import { compose, type Composition } from './compose.ts'
 import type { Config } from './config.ts'
+import { takeServerLock } from '../platform/db/server-lock.ts'
 import { findDeploymentId } from '../platform/db/deployment-id.ts'
 import { ensureSystemTenant, recordLife } from './deployment.ts'
 import { startJobs, type Jobs } from './jobs.ts'
@@ -40,7 +41,12 @@ export interface StartOptions {
   readonly argon2?: Argon2Parameters
   /** The system's when not given. */
   readonly clock?: Clock
-  /** The embedded database can never be opened again by this process (see its supervisor): the process should end. */
+  /** How long to wait for another server on the same PostgreSQL database to end; a limit of the database's when not given. */
+  readonly otherServerMs?: number
+  /**
+   * The process should end: the embedded database can never be opened again by it (see its supervisor), or another server
+   * has taken the PostgreSQL database (AnotherServerRuns).
+   */
   readonly onFatal?: (error: Error) => void
 }
 
@@ -48,8 +54,8 @@ export interface StartOptions {
  * Starts the server: keyring, database, rooms, edges, jobs, in this order; it listens last, when everything works. That
  * somebody else listens there is noticed first, before anything is made or opened.
  *
- * @throws KeyringRefused, DirectoryInUse, DatabaseUnavailable, Error with a message for the operator or with a code of the
- *         system (EADDRINUSE)
+ * @throws KeyringRefused, DirectoryInUse, AnotherServerRuns, DatabaseUnavailable, Error with a message for the operator or
+ *         with a code of the system (EADDRINUSE)
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { config } = options
@@ -60,6 +66,15 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   log.warn('keyring.unsafe-local', { reason: 'keyring-local' })
   const fatal = options.onFatal ?? ((error: Error) => log.error('server.fatal', {}, error))
   const db = stack.use(await openDatabase(config, keyring, log, fatal))
+  if (config.database.kind === 'postgres')
+    stack.use(
+      await takeServerLock({
+        url: config.database.url,
+        clock: options.clock ?? systemClock,
+        onLost: fatal,
+        ...(options.otherServerMs === undefined ? {} : { waitMsMax: options.otherServerMs }),
+      }),
+    )
   const composition = compose({
     config,
     db,

@@ -20,6 +20,11 @@ export const dbLimits = {
   /** The pauses before an act whose row somebody else holds is tried again; they double up to the maximum. */
   heldRetryMs: 25,
   heldRetryMsMax: 500,
+  /** How long a server that starts waits for another one on the same database to end, and how often it looks. */
+  otherServerMs: 30_000,
+  otherServerRetryMs: 250,
+  /** How often a server asks whether the connection that keeps the database for it still lives. */
+  serverLockBeatMs: 10_000,
   /** Attempts at a transaction that loses to a concurrent one (serialization failure, deadlock). */
   attemptsMax: 5,
   /** The pause before the second attempt; it doubles with each further one. */
