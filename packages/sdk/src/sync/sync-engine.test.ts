@@ -285,6 +285,44 @@ describe('the log', () => {
     expect(driver.taken()).toContainEqual(expect.objectContaining({ type: 'list-entries', afterSeq: 1 }))
   })
 
+  test('an answer that was asked for of a log that is no more is not mixed into the new one', () => {
+    const driver = createDriver()
+    driver.do({ type: 'observe', id: ward, observed: true })
+    driver.goLive()
+    driver.frame(entryFrame(4))
+    const asked = { id: ward, purpose: 'repair', logNumber: 0 } as const
+    driver.do({ type: 'closed', attempt: 1, code: 1006 })
+    driver.pass(5_000)
+    driver.greet()
+    driver.refuse('conversation.sync', problem('conversations/sync-expired', 410))
+    driver.answer('conversation.sync', { changed: [summary()], removed: [], token: 't2', more: false })
+    const items = [2, 3, 4].map((seq) => entryFrame(seq).entry)
+    driver.do({ type: 'range', ...asked, range: { items, firstVisibleSeq: 1, lastSeq: 4 } as unknown as EntryRange })
+    expect(driver.state.conversations.get(ward)).toMatchObject({ heldTo: 1, knownLast: 1, stale: false })
+  })
+
+  test('nothing is added to a window before the sync of a new connection has said that its log is the same', () => {
+    const driver = createDriver()
+    driver.do({ type: 'observe', id: ward, observed: true })
+    driver.goLive()
+    driver.frame(entryFrame(4))
+    const asked = { id: ward, purpose: 'repair', logNumber: 0 } as const
+    driver.do({ type: 'range-failed', ...asked, problem: problem('platform/unavailable', 503) })
+    driver.taken()
+    driver.do({ type: 'closed', attempt: 1, code: 1006 })
+    driver.pass(5_000)
+    driver.greet()
+    expect(driver.taken().map(({ type }) => type)).not.toContain('list-entries')
+    driver.frame(entryFrame(2))
+    const items = [2, 3].map((seq) => entryFrame(seq).entry)
+    driver.do({ type: 'range', ...asked, range: { items, firstVisibleSeq: 1, lastSeq: 4 } as unknown as EntryRange })
+    expect(driver.state.conversations.get(ward)).toMatchObject({ heldTo: 1 })
+    expect(driver.taken()).toEqual([])
+    driver.answer('conversation.sync', { changed: [], removed: [], token: 't2', more: false })
+    expect(driver.state.conversations.get(ward)).toMatchObject({ heldTo: 2 })
+    expect(driver.taken()).toContainEqual(expect.objectContaining({ type: 'list-entries', afterSeq: 2 }))
+  })
+
   test('who was removed and is added again misses nothing that came before the summary', () => {
     const driver = createDriver()
     driver.do({ type: 'observe', id: ward, observed: true })
