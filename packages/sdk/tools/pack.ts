@@ -89,7 +89,7 @@ function publishedManifest(manifest: Manifest): Manifest & Record<string, unknow
     ...rest,
     exports: Object.fromEntries(entries) as never,
     files: ['dist', 'README.md', 'LICENSE'],
-    engines: { node: '>=22' },
+    engines: { node: '>=22.13' },
     sideEffects: false,
   } as never
 }

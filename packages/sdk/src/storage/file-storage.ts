@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { applyBatch, listRecords } from './memory-storage.ts'
 import type { Storage, Store, Write } from './storage.port.ts'
@@ -12,7 +12,7 @@ export interface FileStorageOptions {
 /**
  * Keeps records in a folder: one append-only log per namespace, one batch per line, each line synced before its `write`
  * resolves. Opening reads the log, drops a torn last line (a batch that was cut by a crash was never promised) and
- * rewrites the rest in one atomic rename. A second process on the same namespace is refused.
+ * rewrites the rest in one atomic rename. A second process on the same namespace is refused. Needs Node 22.13 or later.
  *
  * Messages that wait are in it as they are: put the folder on an encrypted disk.
  */
@@ -25,18 +25,18 @@ export function fileStorage({ directory }: FileStorageOptions): Storage {
       // A namespace holds a URL and a user's id; a file name shows neither.
       const name = createHash('sha256').update(namespace).digest('hex').slice(0, 32)
       const path = join(directory, `${name}.log`)
-      const unlock = await lock(`${path}.lock`)
+      const unlock = await lock(join(directory, `${name}.lock`))
       try {
         return await openLog(path, directory, unlock)
       } catch (error) {
-        await unlock()
+        unlock()
         throw error
       }
     },
   }
 }
 
-async function openLog(path: string, directory: string, unlock: () => Promise<void>): Promise<Store> {
+async function openLog(path: string, directory: string, unlock: () => void): Promise<Store> {
   const records = await readLog(path)
   let log = await compact(path, directory, records)
   let tail: Promise<unknown> = Promise.resolve()
@@ -76,7 +76,7 @@ async function openLog(path: string, directory: string, unlock: () => Promise<vo
     close: () =>
       inOrder(async () => {
         await log.close()
-        await unlock()
+        unlock()
       }),
   }
 }
@@ -134,27 +134,24 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** A lock file names its process; one whose process is gone counts for nothing. */
-async function lock(path: string): Promise<() => Promise<void>> {
-  for (;;) {
-    try {
-      await writeFile(path, String(process.pid), { flag: 'wx', mode: 0o600 })
-      return () => rm(path, { force: true })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-    const owner = Number(await readFile(path, 'utf8').catch(() => ''))
-    if (isAlive(owner)) throw new Error(`another process (${owner}) uses this storage: ${path}`)
-    await rm(path, { force: true })
+/**
+ * An operating system's lock (fcntl, or LockFileEx on Windows), taken by SQLite on a file that stays empty. It ends with
+ * the process however it dies, holds between containers that share the folder although their process ids are the same,
+ * and refuses the same process twice. The file is never removed: removing is what two starts at once would race on. On a
+ * network file system the lock is as good as that system's.
+ */
+async function lock(path: string): Promise<() => void> {
+  const { DatabaseSync } = await import('node:sqlite')
+  const file = new DatabaseSync(path, { timeout: 0 })
+  try {
+    file.exec('pragma journal_mode = memory; begin exclusive')
+  } catch (error) {
+    file.close()
+    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error
+    throw new Error(`another process, or this one, uses this storage already: ${path}`, { cause: error })
   }
+  return () => file.close()
 }
 
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
+/** https://www.sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -90,14 +92,39 @@ describe('file storage', () => {
     await store.close()
   })
 
-  test('refuses a second process, and takes over from one that is gone', async () => {
+  test('refuses to be opened twice in one process, and is free again once it is closed', async () => {
     const directory = await newFolder()
     const store = await fileStorage({ directory }).open('here')
-    await expect(fileStorage({ directory }).open('here')).rejects.toThrow('another process')
+    await expect(fileStorage({ directory }).open('here')).rejects.toThrow('another process, or this one')
+    await (await fileStorage({ directory }).open('there')).close()
+    // The attempt that was refused has not let go of what the first one holds.
+    expect(await startHolder(directory).said).toBe('refused')
     await store.close()
-    const [log] = (await readdir(directory)).filter((name) => name.endsWith('.log'))
-    await writeFile(join(directory, `${log}.lock`), '999999999')
     await (await fileStorage({ directory }).open('here')).close()
+  })
+
+  test('is free at once after its process was killed, whatever the next one is called', async () => {
+    const directory = await newFolder()
+    const holder = startHolder(directory)
+    expect(await holder.said).toBe('open')
+    await expect(fileStorage({ directory }).open('here')).rejects.toThrow('another process, or this one')
+    await holder.kill()
+    // In a container the next process has the id of the one that was killed: what names this one must not count.
+    for (const name of await readdir(directory)) {
+      if (!name.endsWith('.log')) await expect(readFile(join(directory, name), 'utf8')).resolves.toBe('')
+    }
+    await (await open(fileStorage({ directory }), 'here')).write([{ key: 'a', value: 1 }])
+  })
+
+  test('is opened by one of many processes that start at once after a kill', async () => {
+    const directory = await newFolder()
+    const first = startHolder(directory)
+    await first.said
+    await first.kill()
+    const holders = Array.from({ length: 4 }, () => startHolder(directory))
+    const said = await Promise.all(holders.map((holder) => holder.said))
+    expect(said.toSorted()).toEqual(['open', 'refused', 'refused', 'refused'])
+    await Promise.all(holders.map((holder) => holder.kill()))
   })
 
   test('writes that come at the same time are all there', async () => {
@@ -108,6 +135,24 @@ describe('file storage', () => {
     expect(await (await open(fileStorage({ directory }), 'here')).list('')).toHaveLength(50)
   })
 })
+
+/** A process that opens the store, says what came of it, and holds it until it is killed. */
+function startHolder(directory: string) {
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, '../../test-support/holder.testing.ts'), directory],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  const exited = once(child, 'close')
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  onTestFinished(kill)
+  return { said: once(child.stdout, 'data').then(([data]) => String(data).trim()), kill }
+}
 
 async function write(directory: string, lines: number): Promise<string> {
   const store = await fileStorage({ directory }).open('here')
