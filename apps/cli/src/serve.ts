@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { loadConfig, startServer, type Config, type RunningServer } from '@sotto/server'
+import { createLog, endOnUnhandled, loadConfig, startServer, type Config, type RunningServer } from '@sotto/server'
 import { seedDemo } from './demo/seed-demo.ts'
 import { renderSignIns } from './demo/render-sign-ins.ts'
 import { refuseDemoInProduction } from './demo/refuse-demo-in-production.ts'
@@ -9,13 +9,25 @@ import { stopOnSignals } from './stop-on-signals.ts'
 
 const pageDir = fileURLToPath(new URL('../../chat/dist', import.meta.url))
 
-/** Runs the server. The first signal drains and stops with exit code 0; a later one stops at once, with 1. */
+/**
+ * Runs the server. The first signal drains and stops with exit code 0; a later one stops at once, with 1. A mistake of ours
+ * that nobody caught drains, too, and ends with 70.
+ */
 export async function serve(options: { readonly demo?: boolean }): Promise<void> {
   const isDemo = options.demo ?? false
   const config = loadConfig(undefined, isDemo ? { SOTTO_LOG_LEVEL: 'warn' } : {})
   if (isDemo) refuseDemoInProduction(config)
   say('Starting Sotto …')
-  const server = await startServer({ config, mayCreateKeyring: isDemo, pageDir, onFatal: die })
+  const log = createLog({ level: config.logLevel })
+  let running: RunningServer | undefined
+  endOnUnhandled({
+    source: process,
+    log,
+    drain: async () => running?.[Symbol.asyncDispose](),
+    exit: (code) => process.exit(code),
+  })
+  const server = await startServer({ config, log, mayCreateKeyring: isDemo, pageDir, onFatal: die })
+  running = server
   const stopping = stopOnSignals({
     source: process,
     nowMs: () => performance.now(),

@@ -4,6 +4,7 @@ import { auditRoutes, listAuditEventsAsOperator, type OperatorQuery } from '../d
 import { conversationsRoutes, moveCursor, syncConversations } from '../domains/conversations/index.ts'
 import { messagesRoutes, sendMessage } from '../domains/messages/index.ts'
 import { presenceRoutes, setPresence, signalTyping, watchPresence } from '../domains/presence/index.ts'
+import { onDoubt } from './on-doubt.ts'
 import type { RoomOperations } from '../edges/http/handlers.ts'
 import type { CommandOperations } from '../edges/realtime/commands.ts'
 import { type Origin } from '../platform/context/context.ts'
@@ -13,10 +14,11 @@ import { DatabaseUnavailable } from '../platform/db/errors.ts'
 export function compose(parts: Parts) {
   const rooms = composeRooms(parts)
   const { db, clock, random, ids, sealer, keys } = rooms
+  const realtime = composeRealtime(rooms)
   return {
     ...rooms,
-    ...composeRealtime(rooms),
-    operations: joinOperations(rooms),
+    ...realtime,
+    operations: onDoubt(joinOperations(rooms), endSessions, () => realtime.sessionWatch.doubt()),
     commands: joinCommands(rooms),
     listAuditEventsAsOperator: (origin: Origin, query: OperatorQuery) =>
       listAuditEventsAsOperator({ clock, random, ids, sealer, keys, db }, origin, query),
@@ -24,6 +26,16 @@ export function compose(parts: Parts) {
 }
 
 export type Composition = ReturnType<typeof compose>
+
+/** What may end sessions: their sockets close also when nobody knows whether it has happened. */
+const endSessions = [
+  'endSession',
+  'revokeDevice',
+  'updateUser',
+  'changePassword',
+  'refreshSession',
+  'redeemSignInLink',
+] as const
 
 /** The operations of HTTP. */
 function joinOperations(rooms: Rooms): RoomOperations {

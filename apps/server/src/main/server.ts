@@ -87,7 +87,9 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   await ensureSystemTenant(composition)
   const running = await listen(options, composition, log, stack)
   const moved = stack.move()
-  return { ...running, composition, [Symbol.asyncDispose]: () => moved.disposeAsync() }
+  // Whoever asks again waits for the same end.
+  let stopped: Promise<void> | undefined
+  return { ...running, composition, [Symbol.asyncDispose]: () => (stopped ??= moved.disposeAsync()) }
 }
 
 async function listen(

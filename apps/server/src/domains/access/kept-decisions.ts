@@ -8,7 +8,7 @@ import type { ConversationAction } from './policy.model.ts'
 
 const KEPT_MAX = 50_000
 /** For so long what the database said stands for acts that nothing checks again. */
-export const LATELY_MS = 1_000
+const LATELY_MS = 1_000
 
 /**
  * Decisions kept for as long as their grants live, per session, conversation and action, so that a conversation's next

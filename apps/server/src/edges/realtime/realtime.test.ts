@@ -2,6 +2,7 @@ import { socketCommands, type ConversationId, type EntryId, type Frame, type Fra
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { databaseKinds } from '../../../../../packages/testkit/src/databases.ts'
 import { connectTestSocket, openTestSocket, type TestSocket } from '../../../../../packages/testkit/src/test-socket.ts'
+import { DatabaseUnavailable } from '../../platform/db/errors.ts'
 import { openWard, type Clinic, type Person, type Ward } from '../../domains/conversations/ward.testing.ts'
 
 const BURST = 10
@@ -207,6 +208,21 @@ describe.each(databaseKinds)('on %s', (kind) => {
         if (reason.problem === undefined) expect(await socket.closed).toBe(4401)
         else expect(reason.problem).toMatchObject({ code: 'identity/session-ended', status: 401 })
       }
+    })
+
+    test('the database ended it and its answer was lost: the socket is closed within a second all the same', async () => {
+      const socket = await socketOf(grace)
+      const { db } = ward.composition
+      const withTx = db.withTx.bind(db)
+      const losing = vi.spyOn(db, 'withTx').mockImplementation(async (scope, fn) => {
+        losing.mockRestore()
+        await withTx(scope, fn)
+        throw new DatabaseUnavailable('unknown', 'closed')
+      })
+      const lost = ward.operations.endSession(ada.ctx, { sessionId: grace.ctx.sessionId })
+      await expect(lost).rejects.toThrow(DatabaseUnavailable)
+      expect(await timed(socket.closed)).toBeLessThan(1_000)
+      expect(await socket.closed).toBe(4401)
     })
 
     test('a session or a membership that ended is noticed within a second by who only types or pings', async () => {

@@ -17,6 +17,8 @@ import type { Registry } from './registry.ts'
 export interface SessionWatch {
   /** Looks once. */
   sweep(): Promise<void>
+  /** Sessions may have ended, and nobody knows: looks at once, and again until the database answers. */
+  doubt(): void
   /** The user has acted: what was said of her idleness is taken back at once. */
   acted(sessionId: SessionId, idleAt: Instant): void
 }
@@ -36,6 +38,10 @@ interface Warning {
   /** Kept for the moment at which the user acts. */
   readonly absoluteAt: Instant
 }
+
+/** Between two looks while the database does not answer; after so many the looks by the clock are enough. */
+const DOUBT_EVERY_MS = 250
+const DOUBT_LOOKS_MAX = 40
 
 export function createSessionWatch(deps: SessionWatchDeps): SessionWatch {
   const { registry, clock } = deps
@@ -64,18 +70,33 @@ export function createSessionWatch(deps: SessionWatchDeps): SessionWatch {
     send(connection, { op: 'session', state: 'expiring', reason, at, endsAt: toRfc3339(endsAt) })
   }
 
+  let doubts = 0
+
+  async function sweep(): Promise<void> {
+    const byTenant = Map.groupBy(registry.all(), ({ ctx }) => ctx.tenantId)
+    for (const [tenantId, connections] of byTenant) {
+      const bySession = Map.groupBy(connections, ({ ctx }) => ctx.sessionId)
+      const sessionIds = [...bySession.keys()]
+      const ends = await deps.findSessionEnds(tenantId, sessionIds)
+      for (const [sessionId, end] of ends)
+        for (const connection of bySession.get(sessionId) ?? []) tell(connection, warningOf(end))
+      deps.onOver(sessionIds.filter((sessionId) => !ends.has(sessionId)))
+    }
+  }
+
+  async function lookInDoubt(doubt: number, looksLeft: number): Promise<void> {
+    try {
+      await sweep()
+    } catch {
+      // A newer doubt looks for this one, too.
+      if (looksLeft > 0 && doubt === doubts)
+        setTimeout(() => void lookInDoubt(doubt, looksLeft - 1), DOUBT_EVERY_MS).unref()
+    }
+  }
+
   return {
-    async sweep() {
-      const byTenant = Map.groupBy(registry.all(), ({ ctx }) => ctx.tenantId)
-      for (const [tenantId, connections] of byTenant) {
-        const bySession = Map.groupBy(connections, ({ ctx }) => ctx.sessionId)
-        const sessionIds = [...bySession.keys()]
-        const ends = await deps.findSessionEnds(tenantId, sessionIds)
-        for (const [sessionId, end] of ends)
-          for (const connection of bySession.get(sessionId) ?? []) tell(connection, warningOf(end))
-        deps.onOver(sessionIds.filter((sessionId) => !ends.has(sessionId)))
-      }
-    },
+    sweep,
+    doubt: () => void lookInDoubt(++doubts, DOUBT_LOOKS_MAX),
     acted(sessionId, idleAt) {
       for (const connection of registry.ofSession(sessionId)) {
         const before = warned.get(connection)

@@ -46,6 +46,7 @@ export type LogEvent =
   | 'server.draining'
   | 'server.stopped'
   | 'server.fatal'
+  | 'process.unhandled'
   | 'request.done'
   | 'request.failed'
   | 'socket.opened'
