@@ -30,7 +30,12 @@ export function describeAttempt(
   })
   if (provenDeviceId !== undefined) return { tenantId, counters: [counter('device', provenDeviceId)] }
   const address = addressGroup(who.address)
-  return { tenantId, counters: [counter('login-address', loginIndex, address), counter('address', address)] }
+  const counters = [
+    counter('login-address', loginIndex, address),
+    counter('login', loginIndex),
+    counter('address', address),
+  ]
+  return { tenantId, counters }
 }
 
 /**

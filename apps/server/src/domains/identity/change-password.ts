@@ -32,10 +32,11 @@ type Input = InputOf<Operations['changePassword']>
 export async function changePassword(deps: ChangePasswordDeps, ctx: Ctx, input: Input): Promise<void> {
   const { tenantId, userId } = ctx
   if (input.userId !== userId) throw problem('access/not-found', { trueReason: 'not-own-password' })
+  using place = deps.passwords.reserve('proven')
   const { user, tenant, attempt, waitMs } = await begin(deps, ctx)
   if (waitMs > 0) throw problem('identity/sign-in-delayed', { retryAfterMs: waitMs, trueReason: 'delayed' })
   const verifiedHash = user?.hash_encoded ?? undefined
-  const isRight = await deps.passwords.verify(new Secret(input.currentPassword), verifiedHash)
+  const isRight = await deps.passwords.verify(new Secret(input.currentPassword), verifiedHash, place)
   if (user === undefined || tenant === undefined || verifiedHash === undefined || !isRight) {
     throw problem('identity/sign-in-failed', { trueReason: 'wrong-password' })
   }

@@ -206,6 +206,57 @@ describe.each(databaseKinds)('on %s', (kind) => {
     await clinic.signIn(right(), { origin: { ...ELSEWHERE, address: '203.0.113.67' } })
   })
 
+  test('guessing from many addresses slows down, too, and makes nobody wait who comes with an own device', async () => {
+    const from = (index: number) => ({ ...ELSEWHERE, address: `198.51.100.${index}` })
+    const codes = []
+    for (let index = 1; index <= 60; index++)
+      codes.push((await refusalOf(clinic.signIn(wrong(), { origin: from(index) }))).code)
+    expect(codes.indexOf('identity/sign-in-delayed')).toBe(21)
+    expect(codes.slice(21).every((code) => code === 'identity/sign-in-delayed')).toBe(true)
+    const { device } = alice
+    await clinic.signIn(right(), { device })
+    const waits: number[] = []
+    for (let round = 0; round < 6; round++) {
+      const delayed = await refusalOf(clinic.signIn(wrong(), { origin: from(100 + round) }), 'identity/sign-in-delayed')
+      waits.push(delayed.retryAfterMs!)
+      clinic.clock.pass(delayed.retryAfterMs!)
+      await refusalOf(clinic.signIn(wrong(), { origin: from(100 + round) }), 'identity/sign-in-failed')
+    }
+    expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 8_000, 8_000])
+    clinic.clock.pass(8_000)
+    await clinic.signIn(right(), { origin: from(200) })
+    // What was right does not give the others their guesses back.
+    await refusalOf(clinic.signIn(wrong(), { origin: from(201) }), 'identity/sign-in-delayed')
+  })
+
+  test('who is sent away because too many wait has not guessed; who comes with an own device is not sent away', async () => {
+    const passwords = createPasswordHasher({
+      random: systemRandom,
+      pepper: clinic.pepper,
+      parameters: { memoryKiB: 64, passes: 1, lanes: 1 },
+    })
+    const deps = { ...clinic.deps, passwords }
+    const places: Disposable[] = []
+    const takeAll = () => {
+      for (;;) places.push(passwords.reserve('unknown'))
+    }
+    expect(takeAll).toThrow()
+    const input = { ...right(), device: { name: 'x' }, refreshTokenIn: 'body' } as const
+    const counted = () => clinic.database.ownerQuery('select sum(failures)::int as sum from sotto.sign_in_failure')
+    const before = await counted()
+    for (let flood = 0; flood < 10; flood++)
+      await refusalOf(createSession(deps, ELSEWHERE, input), 'platform/unavailable')
+    expect(await counted()).toEqual(before)
+    await createSession(deps, ELSEWHERE, { ...input, device: { name: 'x', ...alice.device } })
+    for (const place of places) place[Symbol.dispose]()
+    await createSession(deps, ELSEWHERE, input)
+    // Every place was given back.
+    const all = places.length
+    places.length = 0
+    expect(takeAll).toThrow()
+    expect(places).toHaveLength(all)
+  })
+
   test('a device that was revoked, or proves nothing, is a new one at its next sign-in', async () => {
     await clinic.routes.revokeDevice(tenant.ctx, { deviceId: alice.device.deviceId })
     const revoked = await clinic.signIn(right(), { device: alice.device })

@@ -6,6 +6,7 @@ import { beginAttempt, describeAttempt, forgiveAttempt, type Attempt } from './b
 import { findUserByLogin, replaceCredential } from './credential-store.ts'
 import type { IdentityDeps } from './identity.deps.ts'
 import { indexLogin, outsideTx } from './open-name.ts'
+import type { Place } from './password-hasher.ts'
 import type { SignedInResult } from './signed-in.model.ts'
 import {
   ChangedMeanwhile,
@@ -42,7 +43,8 @@ export async function createSession(deps: CreateSessionDeps, origin: Origin, inp
   // An unknown tenant is not told by the time it takes: everything goes its way in the system tenant, where nobody is.
   const tenantId = tenant?.tenant_id ?? SYSTEM_TENANT_ID
   const ctx = anonymous(origin, tenantId)
-  const { user, attempt, provenDeviceId, waitMs } = await begin(deps, tenantId, origin, input)
+  const { user, attempt, provenDeviceId, waitMs, place } = await begin(deps, tenantId, origin, input)
+  using _ = place
   const resource = user === undefined ? {} : { resource: { type: 'user', id: user.user_id } }
   const refuse = (trueReason: string) =>
     refused(deps, ctx, { action: 'session.create', ...resource }, problem('identity/sign-in-failed', { trueReason }))
@@ -52,7 +54,7 @@ export async function createSession(deps: CreateSessionDeps, origin: Origin, inp
     throw await refused(deps, ctx, { action: 'session.create', ...resource }, delayed)
   }
   const password = new Secret(input.password)
-  const isRight = await deps.passwords.verify(password, user?.hash_encoded ?? undefined)
+  const isRight = await deps.passwords.verify(password, user?.hash_encoded ?? undefined, place)
   if (tenant === undefined) throw await refuse('unknown-tenant')
   if (user === undefined) throw await refuse('unknown-login')
   const verifiedHash = user.hash_encoded
@@ -67,20 +69,28 @@ export async function createSession(deps: CreateSessionDeps, origin: Origin, inp
   return renderPreparedSession(deps, prepared, teams)
 }
 
+/** Finds a place before the attempt is counted: who is sent away because too many wait has not guessed. */
 async function begin(deps: CreateSessionDeps, tenantId: TenantId, origin: Origin, input: Input) {
   const access = outsideTx(deps.db, tenantId)
   const key = await deps.keys.getIndexKey(access, tenantId, 'login')
   const loginIndex = await indexLogin(deps, access, tenantId, input.login)
-  return deps.db.withTx(scopeOf({ tenantId }), async (tx) => {
-    const [user, owner] = await Promise.all([
-      findUserByLogin(tx, tenantId, loginIndex),
-      findProvenOwner(tx, tenantId, input.device),
-    ])
-    const provenDeviceId = owner !== undefined && owner === user?.user_id ? input.device.deviceId : undefined
-    const attempt = describeAttempt(key, { tenantId, loginIndex, address: origin.address, provenDeviceId })
-    const waitMs = await beginAttempt(tx, attempt, deps.clock.now(), deps.limits.signInDelayMsMax)
-    return { user, provenDeviceId, attempt, waitMs }
-  })
+  let place: Place | undefined
+  try {
+    return await deps.db.withTx(scopeOf({ tenantId }), async (tx) => {
+      const [user, owner] = await Promise.all([
+        findUserByLogin(tx, tenantId, loginIndex),
+        findProvenOwner(tx, tenantId, input.device),
+      ])
+      const provenDeviceId = owner !== undefined && owner === user?.user_id ? input.device.deviceId : undefined
+      const attempt = describeAttempt(key, { tenantId, loginIndex, address: origin.address, provenDeviceId })
+      place ??= deps.passwords.reserve(provenDeviceId === undefined ? 'unknown' : 'proven')
+      const waitMs = await beginAttempt(tx, attempt, deps.clock.now(), deps.limits.signInDelayMsMax)
+      return { user, provenDeviceId, attempt, waitMs, place }
+    })
+  } catch (error) {
+    place?.[Symbol.dispose]()
+    throw error
+  }
 }
 
 /** @returns the user's teams; undefined when user, device or password changed since they were looked at: nothing is stored */

@@ -12,13 +12,21 @@ import { normalizePassword } from './password.model.ts'
  * so they can be raised: at the next sign-in the hash is made anew.
  */
 export interface PasswordHasher {
-  /** @returns a PHC string @throws platform/unavailable 503 when too many wait */
-  hash(password: Secret<string>): Promise<string>
   /**
-   * @param encoded  undefined for a user who does not exist or has no password: it takes the same time and says no
+   * A place in the queue, to be had before an attempt is counted: one that nobody will look at does not count. Those who
+   * have proved something (a device, a session, a link) have places of their own and go first, so that a flood of others
+   * keeps nobody from care.
+   *
    * @throws platform/unavailable 503 when too many wait
    */
-  verify(password: Secret<string>, encoded: string | undefined): Promise<boolean>
+  reserve(by: Standing): Place
+  /**
+   * For those who have proved who they are: by a password, or by a link.
+   * @returns a PHC string @throws platform/unavailable 503 when too many wait
+   */
+  hash(password: Secret<string>): Promise<string>
+  /** @param encoded  undefined for a user who does not exist or has no password: it takes the same time and says no */
+  verify(password: Secret<string>, encoded: string | undefined, place: Place): Promise<boolean>
   /** Was it made with other parameters than those of today? */
   isOutdated(encoded: string): boolean
 }
@@ -36,7 +44,7 @@ const SALT_BYTES = 16
 const HASH_BYTES = 32
 /** Hashes at once: more would take the cores from those who are signed in. */
 const RUNNING_MAX = 2
-/** Waiting for more than some seconds helps nobody. */
+/** Waiting for more than some seconds helps nobody. Of each standing. */
 const WAITING_MAX = 100
 
 export function createPasswordHasher(deps: {
@@ -46,20 +54,22 @@ export function createPasswordHasher(deps: {
   readonly parameters?: Argon2Parameters
 }): PasswordHasher {
   const parameters = deps.parameters ?? argon2Defaults
-  const inTurn = createTurns(RUNNING_MAX, WAITING_MAX)
-  const digest = (password: Secret<string>, salt: Uint8Array, how: Argon2Parameters) => {
+  const reserve = createTurns(RUNNING_MAX, WAITING_MAX)
+  const digest = (place: Place, password: Secret<string>, salt: Uint8Array, how: Argon2Parameters) => {
     const message = hmacSha256(deps.pepper, Buffer.from(normalizePassword(password.reveal()), 'utf8'))
-    return inTurn(() => deriveHash(message, salt, how))
+    return place.run(() => deriveHash(message, salt, how))
   }
   const nobody = encodePhc({ ...parameters, salt: deps.random.bytes(SALT_BYTES), hash: deps.random.bytes(HASH_BYTES) })
   return {
+    reserve,
     async hash(password) {
+      using place = reserve('proven')
       const salt = deps.random.bytes(SALT_BYTES)
-      return encodePhc({ ...parameters, salt, hash: await digest(password, salt, parameters) })
+      return encodePhc({ ...parameters, salt, hash: await digest(place, password, salt, parameters) })
     },
-    async verify(password, encoded) {
+    async verify(password, encoded, place) {
       const known = parsePhc(encoded ?? nobody)
-      const isSame = constantTimeEqual(await digest(password, known.salt, known), known.hash)
+      const isSame = constantTimeEqual(await digest(place, password, known.salt, known), known.hash)
       return isSame && encoded !== undefined
     },
     isOutdated(encoded) {
@@ -108,22 +118,43 @@ export function parsePhc(encoded: string): Phc {
   }
 }
 
-/** Runs at most so many at once, the others in the order of their coming. */
+export type Standing = 'proven' | 'unknown'
+
+/** Who has one will be served. It is given back when it is disposed of, used or not. */
+export interface Place extends Disposable {
+  run<T>(work: () => Promise<T>): Promise<T>
+}
+
+/** Runs at most so many at once, the others in the order of their coming, those who have proved something first. */
 export function createTurns(runningMax: number, waitingMax: number) {
-  const waiting: (() => void)[] = []
+  const waiting: Readonly<Record<Standing, (() => void)[]>> = { proven: [], unknown: [] }
+  const places: Record<Standing, number> = { proven: 0, unknown: 0 }
   let running = 0
-  return async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= runningMax) {
-      if (waiting.length >= waitingMax) throw problem('platform/unavailable', { trueReason: 'password-hashing-busy' })
-      // Whoever ends hands its place over, so `running` stays as it is.
-      await new Promise<void>((resolve) => waiting.push(resolve))
-    } else running++
+
+  async function run<T>(by: Standing, work: () => Promise<T>): Promise<T> {
+    // Whoever ends hands its turn over, so `running` stays as it is.
+    if (running >= runningMax) await new Promise<void>((resolve) => waiting[by].push(resolve))
+    else running++
     try {
       return await work()
     } finally {
-      const next = waiting.shift()
+      const next = waiting.proven.shift() ?? waiting.unknown.shift()
       if (next === undefined) running--
       else next()
+    }
+  }
+
+  return function reserve(by: Standing): Place {
+    if (places[by] >= runningMax + waitingMax)
+      throw problem('platform/unavailable', { trueReason: 'password-hashing-busy' })
+    places[by]++
+    let isTaken = true
+    return {
+      run: (work) => run(by, work),
+      [Symbol.dispose]() {
+        if (isTaken) places[by]--
+        isTaken = false
+      },
     }
   }
 }
