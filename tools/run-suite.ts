@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { listChecks } from './checks.ts'
 import { add, countCheck, countVitest, nothing, type Counts, type VitestReport } from './counts.ts'
+import { openQuickFolder } from './quick-folder.ts'
 import { runNode } from './run.ts'
 import { root, type Suite } from './suites.ts'
 
@@ -46,7 +47,9 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<Sui
   rmSync(reportFile, { force: true })
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
   const args = ['run', '--project', suite.name, ...reporters, ...(options.files ?? [])]
-  const { ok } = await runNode(VITEST, args, { show: options.show ?? false, env: options.env ?? {} })
+  const quick = suite.onDisk ? undefined : openQuickFolder()
+  const env = { ...options.env, ...(quick === undefined ? {} : { TMPDIR: quick }) }
+  const { ok } = await runNode(VITEST, args, { show: options.show ?? false, env })
   const report = readReport(reportFile)
   rmSync(reportFile, { force: true })
   return { counts: countVitest(suite.name, report, ok), report }

@@ -11,6 +11,8 @@ export interface Suite {
   /** Files run one after another: these tests own a browser, or disturb the whole machine. */
   readonly sequential: boolean
   readonly testTimeoutMs: number
+  /** Its databases stand on the disk: what it tests is what happens when things end without a word. */
+  readonly onDisk: boolean
 }
 
 export const root = join(import.meta.dirname, '..')
@@ -32,12 +34,14 @@ export function listSuites(long = process.env['SOTTO_TEST_LONG'] === '1'): reado
       include: ['apps/*/**/*.test.{ts,tsx}', 'packages/*/**/*.test.{ts,tsx}', 'tools/**/*.test.ts'],
       sequential: false,
       testTimeoutMs: 30_000 * factor,
+      onDisk: false,
     },
     ...ordered.map((name) => ({
       name,
       include: [`test/${name}/**/*.test.ts`],
       sequential: LAST.includes(name),
       testTimeoutMs: (name === 'faults' ? 300_000 : 120_000) * factor,
+      onDisk: name === 'faults' || name === 'flows',
     })),
   ]
 }
