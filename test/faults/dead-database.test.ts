@@ -36,6 +36,8 @@ describe.each(databaseKinds)('while the database on %s is gone', (kind) => {
   let server: TestServer
   let clinic: Clinic
   let conversationId: ConversationId
+  /** Of which Bob's socket has received something. */
+  let delivered: ConversationId
   let requests: Requests
   let sockets: Readonly<Record<'alice' | 'bob' | 'grace', TestSocket>>
   let tickets: readonly string[]
@@ -55,6 +57,10 @@ describe.each(databaseKinds)('while the database on %s is gone', (kind) => {
     // Who is to be told of this conversation is known from now on; nothing of it has been delivered yet.
     await sockets.alice.command('typing.signal', { conversationId, typing: true })
     await sockets.bob.next('typing')
+    await sockets.bob.command('typing.signal', { conversationId, typing: true })
+    delivered = await createConversation()
+    await sendTo(delivered)
+    await sockets.bob.next('entry', ({ entry }) => entry.seq === 2)
     tickets = [await newTicket(), await newTicket()]
     await broken.stopDatabase()
   }, 240_000)
@@ -77,6 +83,16 @@ describe.each(databaseKinds)('while the database on %s is gone', (kind) => {
       memberIds: [clinic.bob.userId, clinic.grace.userId],
     })
     return id
+  }
+
+  async function sendTo(there: ConversationId): Promise<void> {
+    const { ids, operations: doing } = server.composition
+    await doing.sendMessage(clinic.alice.ctx, {
+      conversationId: there,
+      entryId: ids.next<EntryId>(),
+      payload: text('Are you there?'),
+      header: { priority: 'routine', notify: 'normal' },
+    })
   }
 
   async function newTicket(): Promise<string> {
@@ -225,7 +241,8 @@ describe.each(databaseKinds)('while the database on %s is gone', (kind) => {
     server.composition.fanOut.entryAppended(clinic.bob.ctx.tenantId, appended)
     expect(await bob.closed).toBe(4503)
     expect(await grace.closed).toBe(4503)
-    expect([...bob.frames, ...grace.frames].filter((frame) => frame.op === 'entry')).toEqual([])
+    const heard = [...bob.frames, ...grace.frames].filter((frame) => frame.op === 'entry')
+    expect(heard.filter((frame) => frame.entry.conversationId === conversationId)).toEqual([])
   })
 
   test('it recovers by itself, without a trace of what was refused', async () => {
@@ -256,5 +273,21 @@ describe.each(databaseKinds)('while the database on %s is gone', (kind) => {
       'entry.list',
       'message.send',
     ])
+  })
+
+  test('what ended meanwhile is recorded when the database is back: the socket, what it typed, what it received', async () => {
+    const { operations: doing } = server.composition
+    const trail = async (filter: object) =>
+      (await doing.listAuditEvents(clinic.cora.ctx, { limit: 200, ...filter })).items.map(({ details }) => details)
+    await expect
+      .poll(() => trail({ action: 'socket.close', actorUserId: clinic.bob.userId }), { timeout: 30_000 })
+      .toEqual([{ code: 4503, typing: [`${conversationId}:1`], closedAt: expect.any(String) }])
+    await expect
+      .poll(() => trail({ action: 'delivery.close', resourceId: delivered }), { timeout: 30_000 })
+      .toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ userId: clinic.bob.userId, lastSeq: 2, interrupted: false }),
+        ]),
+      )
   })
 })
