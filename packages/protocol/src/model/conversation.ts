@@ -105,7 +105,7 @@ export const createConversationBodySchema = z.strictObject({
   memberIds: z.array(userIdSchema).min(1).max(limitSpecs.membersPerRequestMax.value),
 })
 
-/** What changed since a token. Cost follows what changed, not how many conversations there are. */
+/** What changed since a token, and nothing else: what is read, opened and sent follows what changed. */
 export const syncSchema = z
   .object({
     changed: z.array(conversationSchema),

@@ -84,6 +84,12 @@ export interface SummaryRow {
   readonly body_ciphertext: Buffer | null
 }
 
+// One by its key for each membership: with `limit` the planner cannot take all conversations of the tenant instead, which
+// it likes to as long as they are few.
+const conversationOf = `cross join lateral (
+     select * from conversation c where c.tenant_id = m.tenant_id and c.conversation_id = m.conversation_id limit 1
+   ) c`
+
 const summary = `select c.conversation_id, c.kind, c.mode, c.title_encrypted, c.subject_user_id, c.history, c.closed, c.member_count,
      c.last_seq, c.last_countable, c.last_entry_at, c.created_at as conversation_created_at,
      m.member_role, m.first_visible_seq, m.delivered_seq, m.read_seq, m.read_countable, m.sent_countable, m.read_sent_countable,
@@ -94,10 +100,13 @@ const summary = `select c.conversation_id, c.kind, c.mode, c.title_encrypted, c.
      ) end as counterpart_user_id,
      e.seq, e.countable, e.entry_id, e.kind as entry_kind, e.sender_user_id, e.sender_device_id, e.created_at, e.client_sent_at,
      e.header, e.body_ciphertext
-   from member m
-   join conversation c on c.tenant_id = m.tenant_id and c.conversation_id = m.conversation_id
-   left join entry e on e.tenant_id = c.tenant_id and e.conversation_id = c.conversation_id and e.seq = c.last_seq
-     and c.last_seq >= m.first_visible_seq and m.left_seq is null`
+   from member m ${conversationOf}
+   left join lateral (
+     select * from entry e
+     where e.tenant_id = c.tenant_id and e.conversation_id = c.conversation_id and e.seq = c.last_seq
+       and c.last_seq >= m.first_visible_seq and m.left_seq is null
+     limit 1
+   ) e on true`
 
 const findOne = statement<SummaryRow>(
   'conversation.find-summary',
@@ -132,13 +141,23 @@ export async function listSummaries(
   return tx.rows(listOwn, [grant.resourceId, grant.userId, after, limit])
 }
 
+// Which ones first, then what they are. The first looks at two rows of each membership, whether anything changed or not:
+// nothing is written per member when somebody sends, and an index with `change` in it would make each send write all indexes
+// of its conversation, while without one the update stays in its page (PostgreSQL, "Heap-Only Tuples"). The second, with
+// entries, titles and counterparts, reads the page that is answered and nothing else.
 const listChanged = statement<SummaryRow>(
   'conversation.list-changed',
-  `${summary}
-   where m.tenant_id = $1 and m.user_id = $2 and greatest(c.change, m.change) >= $3
-     and (greatest(c.change, m.change), m.conversation_id) > ($4, $5::uuid)
-     and (m.left_seq is null or (m.change >= $3 and $3 > 0))
-   order by greatest(c.change, m.change), m.conversation_id limit $6`,
+  `with changed as materialized (
+     select m.conversation_id
+     from member m ${conversationOf}
+     where m.tenant_id = $1 and m.user_id = $2 and greatest(c.change, m.change) >= $3
+       and (greatest(c.change, m.change), m.conversation_id) > ($4, $5::uuid)
+       and (m.left_seq is null or (m.change >= $3 and $3 > 0))
+     order by greatest(c.change, m.change), m.conversation_id limit $6
+   )
+   ${summary}
+   where m.tenant_id = $1 and m.user_id = $2 and m.conversation_id = any (array(select conversation_id from changed))
+   order by greatest(c.change, m.change), m.conversation_id`,
 )
 
 export interface ChangedSince {
