@@ -54,7 +54,7 @@ describe('the routes', () => {
     const none = {} as never
     const handlers = Object.fromEntries(all.map(({ operationId }) => [operationId, async () => ({})]))
     const app = createHttpApp({ limits: server.composition.limits, handlers, allowedOrigins: [], ids: none } as never)
-    addReferencePage(app, { version: '0' })
+    addReferencePage(app, { version: '0', limits: server.composition.limits })
     await app.ready()
     const routes = readTree(app.printRoutes())
     await app.close()

@@ -119,7 +119,7 @@ async function listen(
     authenticate: identity.authenticate,
     isDraining: () => isDraining,
   })
-  addReferencePage(app, { version: VERSION })
+  addReferencePage(app, { version: VERSION, limits })
   if (pageDir !== undefined && existsSync(pageDir))
     await app.register(fastifyStatic, { root: pageDir, cacheControl: false, index: ['index.html'] })
   const sockets = attachSocketServer(app.server, {
