@@ -72,7 +72,8 @@ export const limitSpecs = {
     unit: 'per second',
     min: 1,
     max: 1_000_000,
-    meaning: 'HTTP requests of one user, sustained',
+    meaning:
+      'HTTP requests of one user, or of one network while there is no user; attempts to open a socket among them',
   },
   requestsBurst: { value: 200, unit: 'count', min: 1, max: 1_000_000, meaning: 'HTTP requests of one user, at once' },
   signInsPerAddressPerSecond: {

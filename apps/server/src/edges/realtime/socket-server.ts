@@ -57,6 +57,9 @@ const NO_HANDSHAKE = 1006
 /** Requests that wait for their ticket; more are turned away before any work is done for them. */
 export const UPGRADES_MAX = 1_000
 
+/** What `@types/ws` does not know: the time that a peer has which closes by itself. */
+const undeclared = { closeTimeout: CLOSE_GRACE_MS }
+
 /**
  * The realtime edge: authenticates an upgrade by its single-use ticket, which travels as a second subprotocol so that no
  * URL carries it (OWASP ASVS 4.4.3), and gives each socket its connection.
@@ -67,8 +70,7 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: deps.limits.frameBytesMax,
-    // Of the peer that closes: `@types/ws` does not know it.
-    ...{ closeTimeout: CLOSE_GRACE_MS },
+    ...undeclared,
     handleProtocols: () => SOCKET_PROTOCOL,
   })
   const heartbeat = createHeartbeat({ everyMs: deps.limits.heartbeatMs })
@@ -77,18 +79,19 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
   const transports = new Set<Duplex>()
   /** Refusals that are being recorded. */
   const refusing = new Set<Promise<unknown>>()
-  let upgrades = 0
+  const accepting = new Set<Promise<void>>()
 
   server.on('upgrade', (request: IncomingMessage, transport: Duplex, head: Buffer) => {
     transport.on('error', () => transport.destroy())
-    if (upgrades >= UPGRADES_MAX) {
+    if (accepting.size >= UPGRADES_MAX) {
       dropped.count()
       return void transport.destroy()
     }
-    upgrades++
     transports.add(transport)
     transport.on('close', () => transports.delete(transport))
-    void accept(request, transport, head).finally(() => upgrades--)
+    const accepted = accept(request, transport, head)
+    accepting.add(accepted)
+    void accepted.then(() => accepting.delete(accepted))
   })
 
   async function accept(request: IncomingMessage, transport: Duplex, head: Buffer): Promise<void> {
@@ -161,7 +164,7 @@ export function attachSocketServer(server: Server, deps: SocketServerDeps): Sock
 
   async function untilGone(timeoutMs: number): Promise<void> {
     const deadline = deps.clock.monotonicMs() + timeoutMs
-    while ((transports.size > 0 || upgrades > 0) && deps.clock.monotonicMs() < deadline)
+    while ((transports.size > 0 || accepting.size > 0) && deps.clock.monotonicMs() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20))
   }
 
