@@ -27,13 +27,23 @@ export function checkPrivate(path: string): void {
   )
 }
 
-/** @throws KeyringRefused when whoever copies the data folder would copy the keyring too */
+/** @throws KeyringRefused when whoever copies one of the two folders would copy the other with it */
 export function checkOutside(folder: string, dataDir: string): void {
-  const path = relative(realPath(dataDir), realPath(folder))
-  if (path === '..' || path.startsWith(`..${sep}`) || resolve(path) === path) return
-  throw new KeyringRefused(
-    `The keyring ${folder} lies in the data folder ${dataDir}: a copy of the data would contain its own keys. Place it elsewhere.`,
-  )
+  const [keyring, data] = [realPath(folder), realPath(dataDir)]
+  if (isIn(keyring, data))
+    throw new KeyringRefused(
+      `The keyring ${folder} lies in the data folder ${dataDir}: a copy of the data would contain its own keys. Place it elsewhere.`,
+    )
+  if (isIn(data, keyring))
+    throw new KeyringRefused(
+      `The data folder ${dataDir} lies in the keyring ${folder}: a copy of the keyring would contain the data. Place it elsewhere.`,
+    )
+}
+
+/** Also true of a folder and itself. */
+function isIn(inner: string, outer: string): boolean {
+  const path = relative(outer, inner)
+  return path !== '..' && !path.startsWith(`..${sep}`) && resolve(path) !== path
 }
 
 /** Links followed, also when the last parts of the path do not exist yet. */

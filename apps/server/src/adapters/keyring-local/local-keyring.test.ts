@@ -82,6 +82,17 @@ describe('the folder', () => {
     const beside = await createLocalKeyring({ ...options(), folder: `${dataDir}-keyring` })
     expect(beside.derive('x').symmetricKeySize).toBe(32)
   })
+
+  test('is refused around the data folder, also by way of a link', async () => {
+    const folder = join(base, 'around')
+    mkdirSync(folder, { mode: 0o700 })
+    symlinkSync(folder, join(base, 'way'))
+    for (const dataDir of [join(folder, 'data'), join(base, 'way', 'data')]) {
+      await expect(createLocalKeyring({ ...options(), folder, dataDir })).rejects.toThrow(/lies in the keyring/)
+      expect(() => openLocalKeyring({ ...options(), folder, dataDir })).toThrow(/lies in the keyring/)
+    }
+    expect(readdirSync(folder)).toEqual([])
+  })
 })
 
 describe('the roots', () => {

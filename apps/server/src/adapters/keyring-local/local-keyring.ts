@@ -37,7 +37,6 @@ import {
   syncFolder,
 } from './keyring-folder.ts'
 
-
 export interface LocalKeyringOptions {
   readonly folder: string
   /** Where the embedded database and the objects are; the keyring must not be in there. */
