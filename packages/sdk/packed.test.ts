@@ -3,15 +3,13 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { startTestServer, TEST_PASSWORD } from '@sotto/testkit'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { beforeAll, afterAll, expect, test } from 'vitest'
-import { alice, bob, place } from './test-support/people.testing.ts'
-import { startPeerServer } from './test-support/peer-server.testing.ts'
 import { npm, packSdk } from './tools/pack.ts'
 
 const run = promisify(execFile)
-const ward = place(1)
 const tsc = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc')
 /** Compilers and npm, on a machine that does other things too. */
 const SLOW = { timeout: 180_000 }
@@ -38,22 +36,40 @@ test('the packed packages are what every bundler and runtime expects', SLOW, asy
   }
 })
 
-test('an app that installed them sends and receives under plain Node', SLOW, async () => {
-  await using server = await startPeerServer()
-  server.peer.createConversation(ward, [alice, bob])
+test('an app that installed them sends and receives under plain Node, by a real server', SLOW, async () => {
+  await using server = await startTestServer('pglite')
+  const clinic = await server.createClinic()
   await writeFile(
     join(app, 'app.js'),
-    `import { connect } from '@sotto/sdk'
+    `import { connect, signIn } from '@sotto/sdk'
      import { fileStorage } from '@sotto/sdk/node'
-     const [url, userId, conversationId] = process.argv.slice(2)
-     const sotto = connect({ url, userId, getToken: async () => userId, storage: fileStorage({ directory: 'outbox' }) })
-     await sotto.ready
-     const { acknowledged } = await sotto.conversation(conversationId).send('From the tarball')
-     console.log((await acknowledged).seq)
-     await sotto.close()`,
+     const [url, tenant, password, ...logins] = process.argv.slice(2)
+     const enter = async (login) => {
+       const device = { deviceName: 'App', refreshTokenIn: 'body' }
+       const { userId, getToken } = await signIn({ url, tenant, login, password, ...device })
+       const sotto = connect({ url, userId, getToken, storage: fileStorage({ directory: 'outbox' }) })
+       await sotto.ready
+       return sotto
+     }
+     const [alice, bob] = await Promise.all(logins.map(enter))
+     const { conversationId } = await alice.conversations.create({ kind: 'group', memberIds: [bob.userId] })
+     const received = new Promise((resolve) => {
+       const conversation = bob.conversation(conversationId)
+       conversation.subscribe(() => {
+         const { items } = conversation.getSnapshot()
+         const texts = items.flatMap(({ type, entry }) => (type === 'entry' ? (entry.payload.text ?? []) : []))
+         if (texts.length > 0) resolve(texts)
+       })
+     })
+     const { acknowledged } = await alice.conversation(conversationId).send('From the tarball')
+     console.log(JSON.stringify({ sent: (await acknowledged).seq, received: await received }))
+     await Promise.all([alice.close(), bob.close()])`,
   )
-  const { stdout } = await run(process.execPath, ['app.js', server.url, alice, ward], { cwd: app })
-  expect(stdout.trim()).toBe('2')
+  const people = [clinic.alice.login, clinic.bob.login]
+  const { stdout } = await run(process.execPath, ['app.js', server.url, clinic.slug, TEST_PASSWORD, ...people], {
+    cwd: app,
+  })
+  expect(JSON.parse(stdout)).toEqual({ sent: 2, received: ['From the tarball'] })
 })
 
 test('a TypeScript app sees every type, in strict mode and without skipping the declarations', SLOW, async () => {

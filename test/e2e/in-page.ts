@@ -32,3 +32,10 @@ export const readDatabases = `(async () => {
   }
   return held
 })()`
+
+/** What the table of the page says, without what is marked as code. */
+export const tableWithoutCode = `(() => {
+  const copy = document.querySelector('tbody').cloneNode(true)
+  for (const code of copy.querySelectorAll('code')) code.remove()
+  return [...copy.querySelectorAll('td')].map((cell) => cell.textContent).join(' | ')
+})()`

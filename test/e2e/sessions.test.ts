@@ -51,7 +51,7 @@ describe('the compliance officer', () => {
       /Alice the nurse.*Clinician.*Sent a message.*Bob the patient.*127\.0\.0\.1.*Done.*Treatment/,
     )
     const reads = await search({ 'Person who acted': 'Bob the patient', Action: 'Marked as delivered or read' })
-    expect(reads.join()).toMatch(/Bob the patient.*readSeq: [1-9]/)
+    expect(reads.join()).toMatch(/Bob the patient.*read up to entry: [1-9]/)
     const seen = await search({ Patient: 'Bob the patient', Action: 'Began to receive messages live' })
     expect(seen.join()).toMatch(/Bob the patient/)
     expect(await search({ Patient: 'Carmen the patient' })).toEqual([])

@@ -52,6 +52,7 @@ export const expected = {
   unauthorized: /status of 401/,
   badRequest: /status of 400/,
   notFound: /status of 404/,
+  conflict: /status of 409/,
 }
 
 /** Takes the faults off the list that a test has caused. */

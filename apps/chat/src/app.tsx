@@ -26,7 +26,11 @@ function Content({ store, state }: AppProps & { readonly state: SessionState }) 
   const route = useLive(currentRoute)
   const signedIn = useMemo(() => (state.status === 'signed-in' ? { ...state, store } : null), [state, store])
   if (route.page === 'sign-in-link' && state.status !== 'resuming') {
-    return <SignInLinkScreen store={store} isSignedIn={signedIn !== null} />
+    return (
+      <SessionContext value={signedIn}>
+        <SignInLinkScreen store={store} isSignedIn={signedIn !== null} />
+      </SessionContext>
+    )
   }
   if (signedIn !== null) {
     return (

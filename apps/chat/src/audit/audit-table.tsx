@@ -1,4 +1,4 @@
-import type { AuditEvent } from '@sotto/protocol'
+import type { AuditEvent, Role } from '@sotto/protocol'
 import { useEffect } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { MessageKey } from '../i18n/translator.ts'
@@ -59,7 +59,7 @@ function AuditRow({ event, onResource }: AuditRowProps) {
         {actor.role === null ? null : <span className="hint">{t(`role.${actor.role}`)}</span>}
       </td>
       <td data-label={t('audit.what')}>
-        {actionText(t, event.action)}
+        <Word of="action" name={event.action} />
         <Details details={event.details} />
       </td>
       <td data-label={t('audit.onWhat')}>
@@ -77,25 +77,32 @@ function AuditRow({ event, onResource }: AuditRowProps) {
       <td data-label={t('audit.outcomeIs')}>
         {t(`audit.outcome.${outcome}`)}
         {count > 1 ? ` × ${count}` : ''}
-        {code === null ? null : <span className="hint">{code}</span>}
+        {code === null ? null : (
+          <span className="hint">
+            <code>{code}</code>
+          </span>
+        )}
       </td>
       <td data-label={t('audit.purpose')}>{t(`purpose.${purpose}`)}</td>
     </tr>
   )
 }
 
-/** A server may record what this page has no words for yet: then its name stands for it. */
-function actionText(t: ReturnType<typeof useLanguage>['t'], action: AuditEvent['action']): string {
-  const key = `audit.action.${action}` satisfies MessageKey
-  const text = t(key)
-  return text === key ? action : text
+type WordKey = Extract<MessageKey, `audit.${'action' | 'type' | 'detail'}.${string}`>
+
+/** A server may record what this page has no words for yet: then its own name stands for it, marked as code. */
+function Word({ of, name }: { readonly of: 'action' | 'type' | 'detail'; readonly name: string }) {
+  const { t } = useLanguage()
+  const key = `audit.${of}.${name}`
+  const text = t(key as WordKey)
+  return text === key ? <code>{name}</code> : <>{text}</>
 }
 
 function Resource({ resource, onResource }: Pick<AuditRowProps, 'onResource'> & ResourceProps) {
   const { t } = useLanguage()
   return (
     <>
-      {resource.type}
+      <Word of="type" name={resource.type} />
       <button type="button" className="link-button" onClick={() => onResource(resource.id)}>
         {shortId(resource.id)}
         <span className="visually-hidden">{t('audit.onlyThis')}</span>
@@ -125,14 +132,35 @@ function PersonName({ userId }: { readonly userId: string | null }) {
 }
 
 function Details({ details }: { readonly details: AuditEvent['details'] }) {
-  const text = Object.entries(details)
-    .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.map(shorten).join(', ') : shorten(value)}`)
-    .join(' · ')
-  return text === '' ? null : <span className="hint">{text}</span>
+  return Object.entries(details).map(([name, value]) => (
+    <span className="hint" key={name}>
+      <Word of="detail" name={name} />
+      {': '}
+      <DetailValue name={name} value={value} />
+    </span>
+  ))
 }
 
-function shorten(value: string | number | boolean): string {
-  const text = String(value)
+interface DetailValueProps {
+  readonly name: string
+  readonly value: AuditEvent['details'][string]
+}
+
+/** What has words is said in words; everything else is a value of the record and stands as it is. */
+function DetailValue({ name, value }: DetailValueProps) {
+  const { t } = useLanguage()
+  if (typeof value === 'boolean') return value ? t('audit.yes') : t('audit.no')
+  if (typeof value === 'number') return value
+  if (name === 'action' && typeof value === 'string') return <Word of="action" name={value} />
+  if (/^role/.test(name) && isRole(value)) return t(`role.${value}`)
+  return <code>{Array.isArray(value) ? value.map(shorten).join(', ') : shorten(value)}</code>
+}
+
+function isRole(value: unknown): value is Role {
+  return ['administrator', 'compliance-officer', 'clinician', 'patient', 'service'].includes(value as string)
+}
+
+function shorten(text: string): string {
   return /^[0-9a-f-]{36}$/.test(text) ? shortId(text) : text
 }
 

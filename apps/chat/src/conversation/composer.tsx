@@ -51,7 +51,10 @@ function ComposerForm({ conversation, summary }: Omit<ComposerProps, 'can'>) {
       acknowledged.catch(() => {})
     } catch (problem) {
       setError(problem)
-      setText((newer) => newer || message)
+      // Into the draft as well: the user may have gone elsewhere meanwhile, or have begun the next one.
+      const draft = [message, readDraft(sotto, conversation.conversationId)].filter(Boolean).join('\n')
+      writeDraft(sotto, conversation.conversationId, draft)
+      setText(draft)
     }
   }
 

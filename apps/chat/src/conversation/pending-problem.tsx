@@ -1,7 +1,11 @@
-import type { Conversation, PendingItem } from '@sotto/sdk'
+import { SottoProblem, type Conversation, type PendingItem } from '@sotto/sdk'
+import { useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { problemText } from '../session/problem-text.ts'
 import { useConnection } from '../session/use-connection.ts'
+import { ConfirmDialog } from '../ui/confirm-dialog.tsx'
+import { ErrorNotice } from '../ui/notice.tsx'
+import { useTask } from '../ui/use-task.ts'
 
 export interface PendingProblemProps {
   readonly item: PendingItem
@@ -23,16 +27,53 @@ export function PendingProblem({ item, conversation }: PendingProblemProps) {
             {t('action.tryAgain')}
           </button>
         ) : null}
-        {state === 'sending' ? null : (
-          <button
-            type="button"
-            className="button button-small"
-            onClick={() => void conversation.discard(key).catch(() => {})}
-          >
-            {t('action.discard')}
-          </button>
-        )}
+        {state === 'sending' ? null : <DiscardButton entryId={key} conversation={conversation} />}
       </div>
     </div>
+  )
+}
+
+interface DiscardButtonProps {
+  readonly entryId: string
+  readonly conversation: Conversation
+}
+
+/** Takes a message back. One that may be delivered already cannot be: that is said before it is only forgotten here. */
+function DiscardButton({ entryId, conversation }: DiscardButtonProps) {
+  const { t } = useLanguage()
+  const [isAsking, setAsking] = useState(false)
+  const task = useTask()
+
+  async function takeBack(): Promise<void> {
+    try {
+      await conversation.discard(entryId)
+    } catch (error) {
+      if (!(error instanceof SottoProblem) || error.code !== 'sdk/maybe-sent') throw error
+      setAsking(true)
+    }
+  }
+
+  function confirm(): void {
+    setAsking(false)
+    void task.run(() => conversation.discard(entryId, { anyway: true }))
+  }
+
+  return (
+    <>
+      <button type="button" className="button button-small" onClick={() => void task.run(takeBack)}>
+        {t('action.discard')}
+      </button>
+      <ErrorNotice text={task.error === null ? null : problemText(t, task.error)} />
+      {isAsking ? (
+        <ConfirmDialog
+          title={t('discard.title')}
+          confirm={t('action.discard')}
+          onConfirm={confirm}
+          onCancel={() => setAsking(false)}
+        >
+          <p>{t('discard.maybeSent')}</p>
+        </ConfirmDialog>
+      ) : null}
+    </>
   )
 }

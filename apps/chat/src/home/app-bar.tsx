@@ -4,9 +4,9 @@ import { currentRoute } from '../platform/navigation.ts'
 import { renderRoute, type Route } from '../platform/route.ts'
 import { useLive } from '../platform/use-live.ts'
 import { useSession } from '../session/session-context.tsx'
+import { useSignOut } from '../session/use-sign-out.tsx'
 import { MenuIcon } from '../ui/icons.tsx'
 import { LanguageSelect } from '../ui/language-select.tsx'
-import { ConfirmDialog } from '../ui/confirm-dialog.tsx'
 import { mayReadAudit } from './may.ts'
 
 export function AppBar() {
@@ -77,28 +77,15 @@ function NavItem({ page, isCurrent }: { readonly page: NavPage; readonly isCurre
   )
 }
 
-/** Signing out removes what waits on this device: who would lose a message is asked first. */
 function SignOutButton() {
   const { t } = useLanguage()
-  const { sotto, store } = useSession()
-  const { waiting, failed } = useLive(sotto.outbox)
-  const [isAsking, setAsking] = useState(false)
-  const unsent = waiting + failed
+  const { start, dialog } = useSignOut()
   return (
     <>
-      <button type="button" className="button" onClick={() => (unsent > 0 ? setAsking(true) : void store.signOut())}>
+      <button type="button" className="button" onClick={start}>
         {t('action.signOut')}
       </button>
-      {isAsking ? (
-        <ConfirmDialog
-          title={t('signOut.title')}
-          confirm={t('signOut.confirm')}
-          onConfirm={() => void store.signOut()}
-          onCancel={() => setAsking(false)}
-        >
-          <p>{t('signOut.unsent', { count: unsent })}</p>
-        </ConfirmDialog>
-      ) : null}
+      {dialog}
     </>
   )
 }

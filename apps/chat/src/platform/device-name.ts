@@ -13,9 +13,12 @@ const SYSTEMS = [
   [/Linux/, 'Linux'],
 ] as const
 
-/** What the user will recognise this device by in her list of devices. */
+/** Stands for a browser that tells nothing: the list of devices shows it in the reader's language. */
+export const UNNAMED_DEVICE = 'Browser'
+
+/** What the user will recognise this device by in her list of devices: names, which are the same in every language. */
 export function deviceName(userAgent = navigator.userAgent): string {
   const find = (names: readonly (readonly [RegExp, string])[]): string | undefined =>
     names.find(([pattern]) => pattern.test(userAgent))?.[1]
-  return [find(BROWSERS) ?? 'Browser', find(SYSTEMS)].filter(Boolean).join(' · ')
+  return [find(BROWSERS), find(SYSTEMS)].filter(Boolean).join(' · ') || UNNAMED_DEVICE
 }

@@ -1,8 +1,10 @@
 import type { Device, Sotto } from '@sotto/sdk'
 import { useCallback, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { UNNAMED_DEVICE } from '../platform/device-name.ts'
 import { problemText } from '../session/problem-text.ts'
 import { useSession } from '../session/session-context.tsx'
+import { UnsentWarning, useSignOut } from '../session/use-sign-out.tsx'
 import { ConfirmDialog } from '../ui/confirm-dialog.tsx'
 import { LoadProblem } from '../ui/load-problem.tsx'
 import { ErrorNotice } from '../ui/notice.tsx'
@@ -58,20 +60,24 @@ function DeviceCard({ device, sessions, onChanged }: DeviceCardProps) {
   const [isAsking, setAsking] = useState(false)
   const task = useTask()
   const isThis = device.deviceId === session.deviceId
+  const name = device.name === UNNAMED_DEVICE ? t('devices.unnamed') : device.name
 
   function revoke(): void {
     setAsking(false)
     void task.run(async () => {
-      await sotto.api.revokeDevice({ deviceId: device.deviceId })
-      if (isThis) await store.signOut()
-      else onChanged()
+      const revokeDevice = async (): Promise<void> => {
+        await sotto.api.revokeDevice({ deviceId: device.deviceId })
+      }
+      if (isThis) return await store.signOut(revokeDevice)
+      await revokeDevice()
+      onChanged()
     })
   }
 
   return (
     <li className="card">
       <h2>
-        <bdi>{device.name}</bdi>
+        <bdi>{name}</bdi>
         {isThis ? <span className="tag">{t('devices.this')}</span> : null}
       </h2>
       <p className="hint">
@@ -84,18 +90,19 @@ function DeviceCard({ device, sessions, onChanged }: DeviceCardProps) {
       <div className="buttons">
         <button type="button" className="button" disabled={task.isRunning} onClick={() => setAsking(true)}>
           {t('devices.revoke')}
-          <span className="visually-hidden"> {device.name}</span>
+          <span className="visually-hidden"> {name}</span>
         </button>
       </div>
       <ErrorNotice text={task.error === null ? null : problemText(t, task.error)} />
       {isAsking ? (
         <ConfirmDialog
-          title={t('devices.revokeTitle', { name: device.name })}
+          title={t('devices.revokeTitle', { name })}
           confirm={t('devices.revoke')}
           onConfirm={revoke}
           onCancel={() => setAsking(false)}
         >
           <p>{isThis ? t('devices.revokeThis') : t('devices.revokeText')}</p>
+          {isThis ? <UnsentWarning /> : null}
         </ConfirmDialog>
       ) : null}
     </li>
@@ -109,10 +116,11 @@ interface SessionLineProps {
 
 function SessionLine({ session, onChanged }: SessionLineProps) {
   const { t, formatDateTime } = useLanguage()
-  const { sotto, store } = useSession()
-  const task = useTask()
+  const { sotto } = useSession()
+  const signOut = useSignOut()
+  const ending = useTask()
+  const task = session.current ? signOut.task : ending
   const end = async (): Promise<void> => {
-    if (session.current) return await store.signOut()
     await sotto.api.endSession({ sessionId: session.sessionId })
     onChanged()
   }
@@ -126,11 +134,12 @@ function SessionLine({ session, onChanged }: SessionLineProps) {
         type="button"
         className="button button-small"
         disabled={task.isRunning}
-        onClick={() => void task.run(end)}
+        onClick={session.current ? signOut.start : () => void ending.run(end)}
       >
         {session.current ? t('action.signOut') : t('sessions.end')}
       </button>
       <ErrorNotice text={task.error === null ? null : problemText(t, task.error)} />
+      {signOut.dialog}
     </div>
   )
 }

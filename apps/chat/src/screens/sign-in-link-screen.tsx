@@ -6,6 +6,7 @@ import { renderRoute } from '../platform/route.ts'
 import { useLive } from '../platform/use-live.ts'
 import { problemText } from '../session/problem-text.ts'
 import type { SessionStore } from '../session/session-store.ts'
+import { useSignOut } from '../session/use-sign-out.tsx'
 import { ErrorNotice } from '../ui/notice.tsx'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { TextField } from '../ui/text-field.tsx'
@@ -24,20 +25,26 @@ export function SignInLinkScreen({ store, isSignedIn }: SignInLinkScreenProps) {
   return (
     <EntryPage>
       <PageHeading>{t('link.title')}</PageHeading>
-      {isSignedIn ? (
-        <>
-          <p>{t('link.signedIn')}</p>
-          <button type="button" className="button button-primary" onClick={() => void store.signOut()}>
-            {t('action.signOut')}
-          </button>
-        </>
-      ) : (
-        <LinkForm key={token} store={store} token={token} />
-      )}
+      {isSignedIn ? <SignOutFirst /> : <LinkForm key={token} store={store} token={token} />}
       <p className="entry-footer">
         <a href={renderRoute({ page: 'conversations' })}>{isSignedIn ? t('link.goBack') : t('link.havePassword')}</a>
       </p>
     </EntryPage>
+  )
+}
+
+/** Inside the session that is to end. */
+function SignOutFirst() {
+  const { t } = useLanguage()
+  const { start, dialog } = useSignOut()
+  return (
+    <>
+      <p>{t('link.signedIn')}</p>
+      <button type="button" className="button button-primary" onClick={start}>
+        {t('action.signOut')}
+      </button>
+      {dialog}
+    </>
   )
 }
 

@@ -27,6 +27,8 @@ const texts = {
   'sdk/timeout': 'problem.network',
   'sdk/unexpected-reply': 'problem.network',
   'sdk/storage-failed': 'problem.storageFailed',
+  'sdk/not-kept': 'problem.notKept',
+  'sdk/maybe-sent': 'discard.maybeSent',
 } as const satisfies Readonly<Record<string, MessageKey>>
 
 /** What went wrong and what to do, for a person. An unknown problem names its code, so that help can be found. */

@@ -60,8 +60,12 @@ export interface SessionStore extends Live<SessionState> {
   signIn(input: PasswordSignIn): Promise<void>
   /** @throws SottoProblem */
   signInByLink(input: { readonly token: string; readonly password: string }): Promise<void>
-  /** Ends the session and removes everything of it from this device, messages that wait included. */
-  signOut(): Promise<void>
+  /**
+   * Ends the session and removes everything of it from this device, messages that wait included. `useSignOut` asks first.
+   *
+   * @param first  comes before it and may end the session by itself; when it fails nothing is removed
+   */
+  signOut(first?: () => Promise<void>): Promise<void>
 }
 
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000, 15_000]
@@ -90,19 +94,21 @@ export function createSessionStore(): SessionStore {
     const people = createPeople(sotto, session.user)
     writeSetting('session', '1')
     cell.set({ status: 'signed-in', session, sotto, people })
-    const end = (): void => {
-      const state = cell.getSnapshot()
-      if (isSigningOut || state.status !== 'signed-in' || state.session !== session) return
-      const { waiting, failed } = sotto.outbox.getSnapshot()
-      leave('ended', waiting + failed)
-      session.close()
-      void sotto.close()
-    }
-    session.onEnded(end)
-    sotto.connection.subscribe(() => {
-      const connection = sotto.connection.getSnapshot()
-      if (connection.status === 'ended' && isOver(connection.reason)) end()
-    })
+    session.onEnded(noteEnd)
+    sotto.connection.subscribe(noteEnd)
+  }
+
+  /** The session was ended elsewhere: what waits is kept for the next sign-in. */
+  function noteEnd(): void {
+    const state = cell.getSnapshot()
+    if (isSigningOut || state.status !== 'signed-in') return
+    const { session, sotto } = state
+    const connection = sotto.connection.getSnapshot()
+    if (session.ended === null && !(connection.status === 'ended' && isOver(connection.reason))) return
+    const { waiting, failed } = sotto.outbox.getSnapshot()
+    leave('ended', waiting + failed)
+    session.close()
+    void sotto.close()
   }
 
   return {
@@ -130,10 +136,18 @@ export function createSessionStore(): SessionStore {
     async signInByLink({ token, password }) {
       enter(await signInByLink({ ...server, token, password, deviceName: deviceName() }))
     },
-    async signOut() {
+    async signOut(first) {
       const state = cell.getSnapshot()
       if (state.status !== 'signed-in') return
       isSigningOut = true
+      try {
+        await first?.()
+      } catch (error) {
+        isSigningOut = false
+        // It may have happened although its answer is missing.
+        noteEnd()
+        throw error
+      }
       try {
         await state.session.signOut()
         await state.sotto.signOut({ clear: true })
