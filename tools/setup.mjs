@@ -8,7 +8,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { delimiter, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const NODE_MIN = [24, 7]
+const NODE_MIN = [24, 9]
 
 /** What the tests start that is no npm package. `found` answers from the disk alone, so that a second run costs nothing. */
 const TEST_NEEDS = [
