@@ -9,6 +9,7 @@ import {
   createSigningKeys,
   createTenant,
   findLiveSessions,
+  findPatientIds,
   findSessionEnds,
   findTenantBySlug,
   findUserNames,
@@ -65,6 +66,7 @@ export function composeIdentity({ signingSealKey, pepper, deploymentId, argon2, 
       findSessionEnds(deps, tx, tenantId, sessionIds),
     findUserNames: (tx: Tx, tenantId: TenantId, userIds: readonly UserId[]) =>
       findUserNames(deps, tx, tenantId, userIds),
+    findPatientIds,
     createTenant: (origin: Origin, input: CreateTenantInput) => createTenant(deps, origin, input),
     renewAdministratorLink: (origin: Origin, input: RenewLinkInput) => renewAdministratorLink(deps, origin, input),
     findTenantId: async (slug: string): Promise<TenantId | undefined> =>

@@ -111,6 +111,7 @@ export function composeRooms({
       access,
       audit,
       board,
+      findPatientIds: identity.findPatientIds,
     },
   }
 }

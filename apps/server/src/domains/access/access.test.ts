@@ -161,7 +161,7 @@ describe('createAccess', () => {
     const cases = roles.flatMap((role) => relations.map((member) => ({ role, member })))
     for (const { role, member } of cases) {
       const { access, ctx } = startAccess(someone(role), member)
-      const can = listCapabilities(someone(role), member)
+      const can = listCapabilities(someone(role), { ...member, hasOtherManager: true, membersMax: 3 })
       for (const action of Object.keys(conversationActions) as ConversationAction[]) {
         const answer = await codeOf(access.authorizeConversation(tx, ctx, action, conversationId))
         const isAllowed = answer === 'allowed' && !(action === 'message.send' && member.closed)
@@ -169,6 +169,18 @@ describe('createAccess', () => {
       }
       expect(can.includes('member.leave')).toBe(member.memberRole !== undefined && member.kind === 'group')
     }
+  })
+
+  test('the last manager is not offered to leave the others, and nobody to add to a full conversation', () => {
+    const offered = (changes: Partial<MembershipFacts>, hasOtherManager = false) =>
+      listCapabilities(someone('clinician'), { ...membership(changes), hasOtherManager, membersMax: 3 })
+    const manager = { memberRole: 'manager' as const }
+    expect(offered(manager)).not.toContain('member.leave')
+    expect(offered(manager, true)).toContain('member.leave')
+    expect(offered({ ...manager, memberCount: 1 })).toContain('member.leave')
+    expect(offered({ memberRole: 'participant' })).toContain('member.leave')
+    expect(offered(manager)).toContain('member.add')
+    expect(offered({ ...manager, memberCount: 3 })).not.toContain('member.add')
   })
 
   test('who is refused is told the least, and the trail the most', async () => {

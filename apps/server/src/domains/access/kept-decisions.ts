@@ -7,6 +7,8 @@ import type { Access, ConversationDecision } from './access.ts'
 import type { ConversationAction } from './policy.model.ts'
 
 const KEPT_MAX = 50_000
+/** A grant that is handed out has at least so long left: nobody who uses it at once comes too late. */
+const USE_MS_MAX = 5_000
 /** For so long what the database said stands for acts that nothing checks again. */
 const LATELY_MS = 1_000
 
@@ -64,7 +66,7 @@ export function createKeptDecisions(deps: {
     async authorizeConversation(ctx, action, conversationId) {
       const key = `${ctx.sessionId}/${conversationId}/${action}`
       const known = kept.get(key) as ConversationDecision<typeof action> | undefined
-      if (known && deps.clock.now() < known.grant.expiresAt) return known
+      if (known && deps.clock.now() + USE_MS_MAX < known.grant.expiresAt) return known
       const forgetsBefore = forgets
       const decision = await deps.db.withTx(scopeOf(ctx), (tx) =>
         deps.access.authorizeConversation(tx, ctx, action, conversationId),

@@ -76,13 +76,24 @@ export type TenantAction = keyof typeof tenantActions
 export type DirectoryAction = keyof typeof directoryActions
 export type ConversationAction = keyof typeof conversationActions
 
-/** What the caller may do in a conversation: the same rules that will be asked when it is tried. */
-export function listCapabilities(session: SessionFacts, membership: MembershipFacts): readonly Capability[] {
-  if (membership.memberRole === undefined) return []
+/** What decides beside the rules whether an act would succeed now. */
+export interface Offer extends MembershipFacts {
+  /** Somebody else manages the conversation, too. */
+  readonly hasOtherManager: boolean
+  readonly membersMax: number
+}
+
+/** What the caller can do in a conversation: the same rules that will be asked when it is tried, and what else it takes. */
+export function listCapabilities(session: SessionFacts, offer: Offer): readonly Capability[] {
+  const { memberRole, memberCount, membersMax, hasOtherManager } = offer
+  if (memberRole === undefined) return []
+  // Those who stay need a manager.
+  const mayGo = memberRole !== 'manager' || hasOtherManager || memberCount === 1
   const rules: Readonly<Record<Capability, ConversationRule>> = {
     ...conversationActions,
     'message.send': open,
-    'member.leave': group,
+    'member.add': all(conversationActions['member.add'], () => memberCount < membersMax),
+    'member.leave': all(group, () => mayGo),
   }
-  return capabilitySchema.options.filter((capability) => rules[capability](session, membership))
+  return capabilitySchema.options.filter((capability) => rules[capability](session, offer))
 }

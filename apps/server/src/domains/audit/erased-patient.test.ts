@@ -12,7 +12,9 @@ describe.each(databaseKinds)('on %s: after Bob was erased', (kind) => {
   let passedMs = 0
   let ward: Ward
   let clinic: Clinic
-  let alice: Person, bob: Person, carmen: Person, ada: Person, cora: Person
+  let alice: Person, grace: Person, bob: Person, carmen: Person, ada: Person, cora: Person
+  /** Also about Bob, without him. */
+  let group: Awaited<ReturnType<Ward['begin']>>['conversationId']
   let before: readonly AuditEvent[]
   let conversationId: Awaited<ReturnType<Ward['begin']>>['conversationId']
 
@@ -24,8 +26,9 @@ describe.each(databaseKinds)('on %s: after Bob was erased', (kind) => {
     const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + passedMs }
     ward = await openWard(kind, { clock })
     clinic = await ward.createClinic()
-    ;({ alice, bob, carmen, ada, cora } = clinic)
+    ;({ alice, grace, bob, carmen, ada, cora } = clinic)
     ;({ conversationId } = await ward.begin(alice, [bob], { title: 'Knee', subjectUserId: bob.userId }))
+    group = (await ward.begin(alice, [grace], { subjectUserId: bob.userId })).conversationId
     await ward.say(alice, conversationId, 'about Bob')
     before = await about(bob)
     expect(before.at(-1)).toMatchObject({ action: 'message.send', actor: { userId: alice.userId } })
@@ -70,6 +73,19 @@ describe.each(databaseKinds)('on %s: after Bob was erased', (kind) => {
       ['conversation.get', 'not-a-member'],
     ])
     expect(refusals[1]).toMatchObject({ subjectUserId: bob.userId })
+  })
+
+  test('his conversation is closed, and left; what says so in the log has its place and no words', async () => {
+    const { body: closed } = await ward.call(alice, 'updateConversation', { conversationId: group, closed: true })
+    expect(closed).toMatchObject({ closed: true })
+    expect((await ward.call(grace, 'removeMember', { conversationId: group, userId: grace.userId })).status).toBe(204)
+    const { body } = await ward.call(alice, 'listEntries', { conversationId: group })
+    const { items } = body as { items: { seq: number; payload: { type: string } }[] }
+    expect(items.map(({ seq, payload }) => [seq, payload.type])).toEqual([
+      [1, 'erased'],
+      [2, 'erased'],
+      [3, 'erased'],
+    ])
   })
 
   test('what was recorded before stays unreadable', async () => {

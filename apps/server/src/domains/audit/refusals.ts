@@ -28,8 +28,10 @@ interface Window {
   readonly action: AuditAction
   readonly code: string
   readonly endsAtMs: number
-  /** Recorded one by one, those whose record is under way among them. */
-  singles: number
+  /** Recorded one by one. */
+  recorded: number
+  /** Records under way: what comes behind them is only counted once they are durable. */
+  readonly underWay: Set<Promise<void>>
   counted: number
   readonly resources: Map<string, NonNullable<AuditRecord['resource']>>
   readonly subjects: Set<UserId | null>
@@ -90,7 +92,8 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
       action,
       code,
       endsAtMs: nowMs + REFUSAL_WINDOW_MS,
-      singles: 0,
+      recorded: 0,
+      underWay: new Set(),
       counted: 0,
       resources: new Map(),
       subjects: new Set(),
@@ -99,20 +102,27 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
     return window
   }
 
+  async function recordOne(window: Window, ctx: Ctx | AnonymousCtx, refusal: Refusal): Promise<void> {
+    const writing = (ended.size > 0 ? flush() : Promise.resolve()).then(() => write(ctx, refusal))
+    window.underWay.add(writing)
+    try {
+      await writing
+      window.recorded++
+    } finally {
+      window.underWay.delete(writing)
+    }
+  }
+
   return {
     async record(ctx, refusal) {
       const key = [ctx.tenantId, ctx.sessionId ?? addressGroup(ctx.address), refusal.action, refusal.code].join('|')
       const window = openWindow(key, ctx, refusal)
-      if (window.singles >= REFUSALS_SINGLE_MAX) return count(window, refusal)
-      window.singles++
-      try {
-        if (ended.size > 0) await flush()
-        await write(ctx, refusal)
-      } catch (error) {
-        // What was not recorded is not one of those that let the next ones only be counted.
-        window.singles--
-        throw error
+      while (window.recorded < REFUSALS_SINGLE_MAX) {
+        if (window.recorded + window.underWay.size < REFUSALS_SINGLE_MAX) return recordOne(window, ctx, refusal)
+        // Who comes behind shares their fate: what they could not record cannot be counted on.
+        await Promise.race(window.underWay)
       }
+      count(window, refusal)
     },
     flush,
   }

@@ -11,14 +11,14 @@ import {
   type Verdict,
 } from '../../platform/db/group-commit.ts'
 import type { Db, LaneTx, Tx } from '../../platform/db/tx.ts'
-import type { Grant } from '../../platform/grant/grant.ts'
+import { checkGrant, type Grant } from '../../platform/grant/grant.ts'
 import type { Log } from '../../platform/log/log.ts'
 import { problem, type Problem } from '../../platform/problem/problem.ts'
 import { toRfc3339, type Clock, type Instant } from '../../platform/time/clock.ts'
 import type { AuditItem, AuditRecord } from '../audit/index.ts'
 import { findLiveMembers, lockMembers } from './conversation-store.ts'
 import { nextPlace, type LogEnd, type NewEntry, type StoredEntry } from './conversation.model.ts'
-import { encodePayload, resealBody, sealBody, type BodyDeps } from './render-entry.ts'
+import { encodePayload, findReadableKey, resealBody, sealBody, type BodyDeps } from './render-entry.ts'
 import { conversationChanged, entryAppended } from './conversations.topics.ts'
 import {
   entryKey,
@@ -120,6 +120,7 @@ export function createAppender(deps: AppendDeps): Appender {
   })
   return {
     async append(ctx, grant, item) {
+      checkGrant(grant, ctx, deps.clock.now())
       const { deviceId } = ctx
       const submitted = { ctx, conversationId: grant.resourceId, deviceId, entryId: item.entryId, item }
       return (await commits.submit(grant.resourceId, submitted)).sent
@@ -160,13 +161,10 @@ async function appendAlone(
   entry: NewEntry,
   appended: StoredEntry[],
 ): Promise<StoredEntry> {
-  const key = await deps.keys.getConversationKey(tx, ctx.tenantId, end.conversationId, end.keyEpoch)
-  const body = sealBody(
-    deps.sealer,
-    key,
-    { ...end, tenantId: ctx.tenantId, entryId: entry.entryId },
-    encodePayload(entry.payload),
-  )
+  // Of an erased patient's conversation the log goes on, with the places of what can no longer be said.
+  const key = await findReadableKey(deps, tx, ctx.tenantId, end.conversationId, end.keyEpoch)
+  const placeOfBody = { ...end, tenantId: ctx.tenantId, entryId: entry.entryId }
+  const body = key === undefined ? null : sealBody(deps.sealer, key, placeOfBody, encodePayload(entry.payload))
   const last = appended.at(-1)
   const place = nextPlace(last ? { lastSeq: last.seq, lastCountable: last.countable } : end, entry.header.counts)
   const stored = placeEntry(ctx, end.conversationId, entry, place, body, deps.clock.now())
@@ -180,7 +178,7 @@ function placeEntry(
   conversationId: ConversationId,
   entry: Omit<NewEntry, 'payload'>,
   place: { readonly lastSeq: number; readonly lastCountable: number },
-  bodyCiphertext: Buffer,
+  bodyCiphertext: Buffer | null,
   at: Instant,
 ): StoredEntry {
   const { entryId, kind, header, clientSentAt } = entry

@@ -64,6 +64,8 @@ export interface SummaryRow {
   /** The other one of a direct conversation, who may have left. */
   readonly counterpart_user_id: UserId | null
   readonly member_role: MemberRole
+  /** Looked for only where the caller manages a group. */
+  readonly has_other_manager: boolean
   readonly first_visible_seq: number
   readonly delivered_seq: number
   readonly read_seq: number
@@ -98,6 +100,11 @@ const summary = `select c.conversation_id, c.kind, c.mode, c.title_encrypted, c.
        select o.user_id from member o
        where o.tenant_id = m.tenant_id and o.conversation_id = m.conversation_id and o.user_id <> m.user_id limit 1
      ) end as counterpart_user_id,
+     c.kind = 'group' and m.member_role = 'manager' and exists (
+       select from member o
+       where o.tenant_id = m.tenant_id and o.conversation_id = m.conversation_id and o.user_id <> m.user_id
+         and o.member_role = 'manager' and o.left_seq is null
+     ) as has_other_manager,
      e.seq, e.countable, e.entry_id, e.kind as entry_kind, e.sender_user_id, e.sender_device_id, e.created_at, e.client_sent_at,
      e.header, e.body_ciphertext
    from member m ${conversationOf}

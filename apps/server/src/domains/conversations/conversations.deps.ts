@@ -7,7 +7,7 @@ import type { Ids } from '../../platform/ids/ids.ts'
 import type { Phi } from '../../platform/phi/phi.ts'
 import type { Access } from '../access/index.ts'
 import type { AuditRecord } from '../audit/index.ts'
-import type { KeyAccess } from '../keys/index.ts'
+import type { KeyAccess, SubjectRef } from '../keys/index.ts'
 import type { Appender, AppendDeps } from './append.ts'
 import type { ConversationKeys } from './render-entry.ts'
 
@@ -34,6 +34,8 @@ export interface ConversationDeps extends AppendDeps {
     /** A new epoch: what was sealed before stays readable. @returns the new key */
     rotateConversationKey(tx: Tx, tenantId: TenantId, conversationId: ConversationId): Promise<DataKey>
     getIndexKey(access: KeyAccess, tenantId: TenantId, purpose: 'idempotency'): Promise<KeyObject>
+    /** false: the patient was erased. */
+    hasSubjectKey(subject: SubjectRef): Promise<boolean>
   }
   recordAudit(tx: Tx, ctx: Ctx | AnonymousCtx, records: AuditRecord | readonly AuditRecord[]): Promise<void>
   /** Active users among these, with what a roster shows. */

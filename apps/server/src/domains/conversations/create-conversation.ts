@@ -7,7 +7,7 @@ import type { Grant } from '../../platform/grant/grant.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import type { OpenLog } from './append.ts'
 import { conversationChanged, membershipChanged } from './conversations.topics.ts'
-import type { ConversationDeps } from './conversations.deps.ts'
+import type { ConversationDeps, RosterName } from './conversations.deps.ts'
 import { findCreationHash, insertConversation } from './conversation-store.ts'
 import { subjectsOf, titleContext } from './render-conversation.ts'
 import { readConversation } from './get-conversation.ts'
@@ -19,6 +19,7 @@ type Input = InputOf<Operations['createConversation']>
  * Creates a conversation whose first entry says who made it and who is in it. The caller becomes its manager.
  *
  * @param input.conversationId  made by the client: a repeat with the same content answers the same conversation
+ * @param input.subjectUserId   when nobody is named, a direct conversation with one patient is about that patient
  * @throws access/denied 403 · conversations/unknown-user 400 · conversations/id-taken 409
  * @effects conversation, conversation_key, members, entry 1, audit `conversation.create`, in one transaction
  */
@@ -75,8 +76,9 @@ async function create(
   input: Input,
   others: readonly UserId[],
 ): Promise<void> {
-  await assertKnownUsers(deps, tx, ctx, input, others)
-  const { conversationId, subjectUserId } = input
+  const names = await getKnownUsers(deps, tx, ctx, input, others)
+  const { conversationId } = input
+  const subjectUserId = input.subjectUserId ?? onlyPatient(input, names)
   const key = await deps.keys.createConversationKey(tx, ctx.tenantId, conversationId, subjectUserId)
   const at = deps.clock.now()
   const inserted = await insertConversation(tx, grant, {
@@ -109,19 +111,26 @@ async function create(
   await updateMemberCount(tx, ctx.tenantId, conversationId)
 }
 
-async function assertKnownUsers(
+/** What one patient and one of the staff write to each other is about the patient, whether somebody says so or not. */
+function onlyPatient({ kind }: Input, names: ReadonlyMap<UserId, RosterName>): UserId | null {
+  const patients = [...names].filter(([, { role }]) => role === 'patient')
+  return kind === 'direct' && patients.length === 1 ? patients[0]![0] : null
+}
+
+async function getKnownUsers(
   deps: ConversationDeps,
   tx: Tx,
   ctx: Ctx,
   input: Input,
   others: readonly UserId[],
-): Promise<void> {
-  const asked = input.subjectUserId === null ? others : [...others, input.subjectUserId]
+): Promise<ReadonlyMap<UserId, RosterName>> {
+  const asked = [ctx.userId, ...others, ...(input.subjectUserId === null ? [] : [input.subjectUserId])]
   const names = await deps.findUserNames(tx, ctx.tenantId, asked)
   if (!asked.every((userId) => names.get(userId)?.active)) throw problem('conversations/unknown-user')
   if (input.subjectUserId !== null && names.get(input.subjectUserId)?.role !== 'patient') {
     throw problem('platform/invalid-input', { errors: [{ pointer: '/subjectUserId', message: 'not a patient' }] })
   }
+  return names
 }
 
 async function assertRepeat(

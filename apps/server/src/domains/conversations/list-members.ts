@@ -9,7 +9,7 @@ import { listMemberRows } from './member-store.ts'
  * Who is in the conversation and as what.
  *
  * @throws access/not-found 404
- * @effects audit `member.list`
+ * @effects audit `member.list`: one about whom the conversation is about, one for each other patient who is named
  */
 export async function listMembers(
   deps: ConversationDeps,
@@ -26,12 +26,16 @@ export async function listMembers(
       ctx.tenantId,
       page.map((row) => row.user_id),
     )
-    await deps.recordAudit(tx, ctx, {
-      action: 'member.list',
+    const record = {
+      action: 'member.list' as const,
       resource: { type: 'conversation', id: input.conversationId },
       subjectUserId: membership.subjectUserId,
       details: { members: page.length },
-    })
+    }
+    const patients = page
+      .map((row) => row.user_id)
+      .filter((userId) => names.get(userId)?.role === 'patient' && userId !== membership.subjectUserId)
+    await deps.recordAudit(tx, ctx, [record, ...patients.map((subjectUserId) => ({ ...record, subjectUserId }))])
     const items = page.map((row) => {
       const name = names.get(row.user_id)!
       return {

@@ -73,7 +73,10 @@ describe.each(databaseKinds)('on %s', (kind) => {
     test('a member who is added as manager becomes one, and is never made less by being added', async () => {
       const { conversationId } = await setUp()
       await ward.refused(alice, 'removeMember', { conversationId, userId: alice.userId }, 'conversations/last-manager')
+      expect((await get(alice, conversationId)).can).not.toContain('member.leave')
+      expect((await get(bob, conversationId)).can).toContain('member.leave')
       await add(alice, conversationId, [grace], 'manager')
+      expect((await get(alice, conversationId)).can).toContain('member.leave')
       await add(alice, conversationId, [grace], 'participant')
       expect((await members(bob, conversationId)).find((one) => one.userId === grace.userId)?.memberRole).toBe(
         'manager',
@@ -235,6 +238,15 @@ describe.each(databaseKinds)('on %s', (kind) => {
       ])
       expect(rest.next).toBeNull()
       expectAct(await ward.trail(clinic), bob, { action: 'member.list', subject: bob.userId, details: { members: 1 } })
+    })
+
+    test('a list that names other patients is recorded with each of them', async () => {
+      const { conversationId } = await setUp()
+      await add(alice, conversationId, [carmen])
+      await ward.call(grace, 'listMembers', { conversationId, limit: 50 })
+      const listed = await ward.trail(clinic, { action: 'member.list', actorUserId: grace.userId })
+      expect(listed.map((event) => event.subjectUserId).toSorted()).toEqual([bob.userId, carmen.userId].toSorted())
+      expect(listed.every((event) => event.resource?.id === conversationId)).toBe(true)
     })
 
     test('receipts move forward only, and everyone sees them', async () => {

@@ -2,7 +2,7 @@ import type { CommandInput, ConversationId, MovedCursor, SessionId, TenantId, Us
 import type { Ctx } from '../../platform/context/context.ts'
 import { createGroupCommit, held, type BatchVerdict, type Verdict } from '../../platform/db/group-commit.ts'
 import type { LaneTx, Tx } from '../../platform/db/tx.ts'
-import type { Grant } from '../../platform/grant/grant.ts'
+import { checkGrant, type Grant } from '../../platform/grant/grant.ts'
 import { problem, type Problem } from '../../platform/problem/problem.ts'
 import type { KeptDecisions } from '../access/index.ts'
 import type { AuditItem } from '../audit/index.ts'
@@ -62,6 +62,7 @@ export function createCursorMover(deps: AppendDeps): CursorMover {
   })
   return {
     async move(ctx, grant, to) {
+      checkGrant(grant, ctx, deps.clock.now())
       return (
         await commits.submit(grant.resourceId, { ctx, conversationId: grant.resourceId, userId: grant.userId, ...to })
       ).cursor

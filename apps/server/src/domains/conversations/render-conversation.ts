@@ -1,4 +1,11 @@
-import type { Conversation, ConversationId, MovedCursor, TenantId, UserId } from '@sotto/protocol'
+import {
+  limitDefaults,
+  type Conversation,
+  type ConversationId,
+  type MovedCursor,
+  type TenantId,
+  type UserId,
+} from '@sotto/protocol'
 import type { Ctx } from '../../platform/context/context.ts'
 import { sealedEpoch } from '../../platform/crypto/seal.ts'
 import type { Tx } from '../../platform/db/tx.ts'
@@ -68,7 +75,7 @@ async function renderConversation(
     lastEntryAt: row.last_entry_at === null ? null : toRfc3339(row.last_entry_at),
     lastEntry: row.seq === null ? null : await renderEntry(deps, tx, ctx.tenantId, lastEntryOf(row, row.seq)),
     cursor: renderCursor(ctx, row),
-    can: [...listCapabilities(session, membershipOf(row))],
+    can: [...listCapabilities(session, offerOf(row))],
     notForEmergencies: session.role === 'patient',
   }
 }
@@ -102,7 +109,7 @@ function renderCursor(ctx: Ctx, row: SummaryRow): MovedCursor {
   }
 }
 
-function membershipOf(row: SummaryRow) {
+function offerOf(row: SummaryRow) {
   return {
     conversationId: row.conversation_id,
     memberRole: row.member_role,
@@ -113,6 +120,8 @@ function membershipOf(row: SummaryRow) {
     lastSeq: row.last_seq,
     keyEpoch: 0,
     memberCount: row.member_count,
+    hasOtherManager: row.has_other_manager,
+    membersMax: limitDefaults.conversationMembersMax,
   }
 }
 

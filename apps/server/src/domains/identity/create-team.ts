@@ -20,20 +20,20 @@ export async function createTeam(
   const { tenantId } = ctx
   const access = outsideTx(deps.db, tenantId)
   const nameEncrypted = await sealName(deps, access, { tenantId, kind: 'team', id: teamId, subjectUserId: null }, name)
-  const existing = await deps.db.withTx(scopeOf(ctx), async (tx) => {
+  const record = (isRepeat: boolean) => ({
+    action: 'team.create' as const,
+    resource: { type: 'team', id: teamId },
+    details: { isRepeat },
+  })
+  const { isNew, existing } = await deps.db.withTx(scopeOf(ctx), async (tx) => {
     const grant = await deps.access.authorize(tx, ctx, 'team.create')
     const isNew = await insertTeam(tx, grant, { tenantId, teamId, nameEncrypted, at: deps.clock.now() })
-    const [existing] = await Promise.all([
-      findTeam(tx, grant, tenantId, teamId),
-      deps.audit.record(tx, ctx, {
-        action: 'team.create',
-        resource: { type: 'team', id: teamId },
-        details: { isRepeat: !isNew },
-      }),
-    ])
-    return existing!
+    if (isNew) await deps.audit.record(tx, ctx, record(false))
+    return { isNew, existing: (await findTeam(tx, grant, tenantId, teamId))! }
   })
   const team = await renderTeam(deps, { tenantId, access }, existing)
   if (team.name !== name) throw problem('identity/id-taken')
+  // What stands under a known id is judged before anything is recorded: only a repeat is a success.
+  if (!isNew) await deps.db.withTx(scopeOf(ctx), (tx) => deps.audit.record(tx, ctx, record(true)))
   return team
 }

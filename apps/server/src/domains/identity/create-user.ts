@@ -3,11 +3,13 @@ import { scopeOf, type Ctx } from '../../platform/context/context.ts'
 import { isUniqueViolation } from '../../platform/db/errors.ts'
 import type { Tx } from '../../platform/db/tx.ts'
 import { problem } from '../../platform/problem/problem.ts'
+import type { AuditRecord } from '../audit/index.ts'
 import type { IdentityDeps } from './identity.deps.ts'
 import { indexLogin, openName, outsideTx, sealName } from './open-name.ts'
 import { renderUser } from './render-user.ts'
 import { listTeamsOfUsers, setTeamsOfUser } from './team-store.ts'
 import { unknownTeam } from './update-user.ts'
+import { subjectOf, type StoredTeamOfUser } from './user.model.ts'
 import { findUser, insertUser, LOGIN_KEY, type ExistingUser, type NewUser } from './user-store.ts'
 
 type CreateUserDeps = Pick<IdentityDeps, 'db' | 'clock' | 'access' | 'audit' | 'keys' | 'sealer'>
@@ -35,9 +37,21 @@ export async function createUser(
     .catch((error: unknown) => {
       throw isUniqueViolation(error, LOGIN_KEY) ? problem('identity/login-taken') : unknownTeam(error)
     })
-  const access = outsideTx(deps.db, tenantId)
-  if (!stored.isNew && !(await isSame(deps, ctx, input, user, stored))) throw problem('identity/id-taken')
-  return renderUser(deps, { tenantId, access }, stored.user, stored.teams)
+  if (!stored.isNew) {
+    if (!(await isSame(deps, ctx, input, user, stored)))
+      throw problem('identity/id-taken', { subjectUserId: subjectOf(stored.user) })
+    await deps.db.withTx(scopeOf(ctx), (tx) => deps.audit.record(tx, ctx, recordOf(input, true)))
+  }
+  return renderUser(deps, { tenantId, access: outsideTx(deps.db, tenantId) }, stored.user, stored.teams)
+}
+
+function recordOf({ userId, role }: Input, isRepeat: boolean): AuditRecord {
+  return {
+    action: 'user.create',
+    resource: { type: 'user', id: userId },
+    subjectUserId: role === 'patient' ? userId : null,
+    details: { role, isRepeat },
+  }
 }
 
 async function sealUser(deps: CreateUserDeps, ctx: Ctx, input: Input): Promise<NewUser> {
@@ -58,21 +72,19 @@ async function sealUser(deps: CreateUserDeps, ctx: Ctx, input: Input): Promise<N
   }
 }
 
+/** What stands under a known id is judged before anything is recorded: only a repeat is a success. */
 async function store(deps: CreateUserDeps, tx: Tx, ctx: Ctx, input: Input, user: NewUser) {
   const { tenantId } = ctx
   const { userId, teamIds } = input
   const grant = await deps.access.authorize(tx, ctx, 'user.create')
   const isNew = await insertUser(tx, grant, user)
-  if (isNew) await setTeamsOfUser(tx, grant, { tenantId, userId, teamIds, at: user.at })
+  if (isNew) {
+    await setTeamsOfUser(tx, grant, { tenantId, userId, teamIds, at: user.at })
+    await deps.audit.record(tx, ctx, recordOf(input, false))
+  }
   const [stored, teams] = await Promise.all([
     findUser(tx, grant, tenantId, userId),
     listTeamsOfUsers(tx, tenantId, [userId]),
-    deps.audit.record(tx, ctx, {
-      action: 'user.create',
-      resource: { type: 'user', id: userId },
-      subjectUserId: input.role === 'patient' ? userId : null,
-      details: { role: input.role, isRepeat: !isNew },
-    }),
   ])
   return { isNew, user: stored!, teams }
 }
@@ -82,9 +94,12 @@ async function isSame(
   { tenantId }: Ctx,
   input: Input,
   user: NewUser,
-  stored: { readonly user: ExistingUser },
+  stored: { readonly user: ExistingUser; readonly teams: readonly StoredTeamOfUser[] },
 ): Promise<boolean> {
   const existing = stored.user
+  const teamIds = new Set(stored.teams.map((team) => team.team_id))
+  const asked = new Set(input.teamIds)
+  if (teamIds.size !== asked.size || [...asked].some((teamId) => !teamIds.has(teamId))) return false
   if (existing.role !== input.role || !existing.login_index.equals(user.loginIndex)) return false
   const subjectUserId = input.role === 'patient' ? input.userId : null
   const of = { tenantId, kind: 'user', id: input.userId, subjectUserId } as const

@@ -80,3 +80,13 @@ export async function findUserNames(
     users.map(({ user_id, role, active }, index) => [user_id, { displayName: names[index]!, role, active }]),
   )
 }
+
+/** Which of these users are patients: whoever tells anything about them records it with each of them. */
+export async function findPatientIds(
+  tx: Tx,
+  tenantId: TenantId,
+  userIds: readonly UserId[],
+): Promise<readonly UserId[]> {
+  const users = await findUsers(tx, tenantId, userIds)
+  return users.filter(({ role }) => role === 'patient').map(({ user_id }) => user_id)
+}

@@ -4,7 +4,13 @@ export { createActivity } from './activity.ts'
 export { authenticate } from './authenticate.ts'
 export { contextOf } from './claims.model.ts'
 export { createTenant, type CreateTenantInput } from './create-tenant.ts'
-export { findLiveSessions, findSessionEnds, findUserNames, getSessionFacts } from './get-session-facts.ts'
+export {
+  findLiveSessions,
+  findPatientIds,
+  findSessionEnds,
+  findUserNames,
+  getSessionFacts,
+} from './get-session-facts.ts'
 export type { IdentityDeps } from './identity.deps.ts'
 export { sessionActive, sessionEnded } from './identity.events.ts'
 export { identityRoutes } from './identity.routes.ts'

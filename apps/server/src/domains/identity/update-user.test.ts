@@ -60,9 +60,23 @@ describe.each(databaseKinds)('on %s', (kind) => {
     test('under an id in use with other content is a conflict and changes nothing', async () => {
       const carol = input()
       await clinic.routes.createUser(tenant.ctx, carol)
-      for (const change of [{ displayName: 'Caroline' }, { role: 'administrator' as const }, { login: 'c@example' }]) {
+      const teamIds = [await newTeam('Ward 3')]
+      const changes = [
+        { displayName: 'Caroline' },
+        { role: 'administrator' as const },
+        { login: 'c@example' },
+        { teamIds },
+      ]
+      for (const change of changes) {
         await refusalOf(clinic.routes.createUser(tenant.ctx, { ...carol, ...change }), 'identity/id-taken')
       }
+      await clinic.routes.createUser(tenant.ctx, carol)
+      // The refusals are the edge's to record; the trail has no success of them.
+      const trail = (await clinic.readAudit(tenant.tenantId)).filter((event) => event.resource?.id === carol.userId)
+      expect(trail.map(({ action, outcome, details }) => [action, outcome, details['isRepeat']])).toEqual([
+        ['user.create', 'success', false],
+        ['user.create', 'success', true],
+      ])
       const stored = await clinic.routes.getUser(tenant.ctx, { userId: carol.userId })
       expect(stored).toMatchObject({ displayName: 'Carol', role: 'clinician' })
     })
@@ -232,6 +246,9 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const teamId = await newTeam('Ward 3')
     expect(await clinic.routes.createTeam(tenant.ctx, { teamId, name: 'Ward 3' })).toEqual({ teamId, name: 'Ward 3' })
     await refusalOf(clinic.routes.createTeam(tenant.ctx, { teamId, name: 'Ward 4' }), 'identity/id-taken')
+    const trail = (await clinic.readAudit(tenant.tenantId)).filter((event) => event.action === 'team.create')
+    const told = trail.filter((event) => event.resource?.id === teamId).map((event) => event.details['isRepeat'])
+    expect(told).toEqual([false, true])
     await refusalOf(clinic.routes.createTeam(alice.ctx, { teamId, name: 'Ward 3' }), 'access/denied')
   })
 })

@@ -1,6 +1,6 @@
-import type { InputOf, Operations, Presence, UserId } from '@sotto/protocol'
+import type { InputOf, Operations, Presence, TenantId, UserId } from '@sotto/protocol'
 import { scopeOf, type Ctx } from '../../platform/context/context.ts'
-import type { Db } from '../../platform/db/tx.ts'
+import type { Db, Tx } from '../../platform/db/tx.ts'
 import type { Access } from '../access/index.ts'
 import type { Audit } from '../audit/index.ts'
 import type { PresenceBoard } from './presence.ts'
@@ -10,12 +10,14 @@ export interface PresenceDeps {
   readonly access: Access
   readonly audit: Pick<Audit, 'record'>
   readonly board: PresenceBoard
+  /** Which of these users are patients. */
+  findPatientIds(tx: Tx, tenantId: TenantId, userIds: readonly UserId[]): Promise<readonly UserId[]>
 }
 
 /**
  * Who of the named users is there. Users whom the caller may not see are left out, as if they did not exist.
  *
- * @effects audit `presence.list`
+ * @effects audit `presence.list`: one for the list, one for each patient in it
  */
 export async function listPresence(
   deps: PresenceDeps,
@@ -30,7 +32,7 @@ export async function listPresence(
  *
  * @param watch  begins the subscription on those whom the caller may see; what they are is read after it, so that a change
  *               in between is told, not lost
- * @effects audit `presence.watch`
+ * @effects audit `presence.watch`: one for the watch, one for each patient in it
  */
 export async function watchPresence(
   deps: PresenceDeps,
@@ -68,7 +70,13 @@ async function readPresence(
 ): Promise<Presence[]> {
   const visible = await deps.db.withTx(scopeOf(ctx), async (tx) => {
     const visible = visibleOf(await deps.access.authorizeDirectory(tx, ctx, action), userIds)
-    await deps.audit.record(tx, ctx, { action, details: { userIds: visible } })
+    const patients = await deps.findPatientIds(tx, ctx.tenantId, visible)
+    const records = patients.map((userId) => ({
+      action,
+      resource: { type: 'user', id: userId },
+      subjectUserId: userId,
+    }))
+    await deps.audit.record(tx, ctx, [{ action, details: { userIds: visible } }, ...records])
     return visible
   })
   watch?.(visible)

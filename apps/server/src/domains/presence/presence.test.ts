@@ -67,7 +67,16 @@ describe.each(databaseKinds)('on %s', (kind) => {
       { state: 'away' },
       { state: 'online' },
     ])
-    expect(events.filter(({ action }) => action === 'presence.list')).toHaveLength(2)
+    // Bob is a patient: each time somebody is told whether he is there, he can learn of it later.
+    const listed = events.filter(({ action }) => action === 'presence.list')
+    expect(listed.map(({ subjectUserId, resource }) => [subjectUserId, resource?.id])).toEqual(
+      expect.arrayContaining([
+        [null, undefined],
+        [bob.userId, bob.userId],
+      ]),
+    )
+    expect(listed).toHaveLength(4)
+    expect(events.filter((one) => one.action === 'presence.watch' && one.subjectUserId === bob.userId)).toHaveLength(1)
   })
 
   test('a new watch takes the place of the one before', async () => {

@@ -1,4 +1,6 @@
+import assert from 'node:assert/strict'
 import type { AuditAction, UserId } from '@sotto/protocol'
+import { problem } from '../problem/problem.ts'
 import type { Instant } from '../time/clock.ts'
 
 /** What may be permitted is what is recorded: one vocabulary, noun.verb. */
@@ -29,4 +31,14 @@ export interface ListGrant<A extends Action> {
   readonly expiresAt: Instant
   /** `all` of the tenant, or only these users. */
   readonly users: 'all' | readonly UserId[]
+}
+
+/**
+ * Where a grant is used later than it was given: it is the actor's own, and still counts.
+ *
+ * @throws platform/unavailable 503: it has expired on the way, so the act is to be tried, and decided, again
+ */
+export function checkGrant(grant: Grant<Action, string>, ctx: { readonly userId: UserId }, now: Instant): void {
+  assert(grant.userId === ctx.userId, 'A grant is used by whom it was given to')
+  if (now >= grant.expiresAt) throw problem('platform/unavailable', { trueReason: 'grant-expired' })
 }
