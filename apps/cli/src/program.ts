@@ -19,7 +19,7 @@ export function createProgram(): Command {
 Settings come from the environment, e.g. SOTTO_PORT, SOTTO_DATA_DIR, DATABASE_URL: see docs/reference/settings.md.
 
 Exit codes: 0 done (\`serve\`: drained and stopped; \`doctor\`: nothing is wrong); 1 refused, failed or stopped at once, and
-standard error says why (\`doctor\`: something is wrong, and standard output says what).`,
+standard error says why (\`doctor\`: something is wrong, and standard output says what); 70 \`serve\` met a mistake of its own.`,
     )
 
   program

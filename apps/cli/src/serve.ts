@@ -19,15 +19,15 @@ export async function serve(options: { readonly demo?: boolean }): Promise<void>
   if (isDemo) refuseDemoInProduction(config)
   say('Starting Sotto …')
   const log = createLog({ level: config.logLevel })
-  let running: RunningServer | undefined
+  const running: { server?: RunningServer } = {}
   endOnUnhandled({
     source: process,
     log,
-    drain: async () => running?.[Symbol.asyncDispose](),
+    drain: async () => running.server?.[Symbol.asyncDispose](),
     exit: (code) => process.exit(code),
   })
   const server = await startServer({ config, log, mayCreateKeyring: isDemo, pageDir, onFatal: die })
-  running = server
+  running.server = server
   const stopping = stopOnSignals({
     source: process,
     nowMs: () => performance.now(),
