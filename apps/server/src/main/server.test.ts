@@ -28,10 +28,11 @@ function isListening(port: number): Promise<boolean> {
 }
 
 test('a server whose start cannot be recorded does not run, and leaves nothing behind', async () => {
-  await using other = await startTestServer('postgres')
+  await using before = await startTestServer('postgres')
+  await before.server[Symbol.asyncDispose]()
   const port = await findFreePort()
-  const config = loadConfig({ ...other.env, SOTTO_PORT: String(port) })
-  const grant = (verb: string) => asAdmin(other.adminUrl!, async (client) => void (await client.query(verb)))
+  const config = loadConfig({ ...before.env, SOTTO_PORT: String(port) })
+  const grant = (verb: string) => asAdmin(before.adminUrl!, async (client) => void (await client.query(verb)))
   await grant('revoke insert on sotto.audit_event from sotto_app')
   await expect(startServer({ config, argon2: TEST_ARGON2 })).rejects.toThrow('audit.insert failed: 42501')
   expect(await isListening(port)).toBe(false)
