@@ -82,9 +82,27 @@ export function newEntryId(): EntryId {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(15, 18)}-${random.slice(19)}` as EntryId
 }
 
+/** A cursor that was moved to the sender's own message: nobody else moves it there, and nobody twice. */
+export interface Move {
+  readonly conversationId: ConversationId
+  readonly readSeq: number
+}
+
+/** What a sender did beside sending. */
+export interface OtherActs {
+  readonly movesTried: readonly Move[]
+  readonly movesAcknowledged: readonly Move[]
+  /** How often it was answered. */
+  readonly lists: number
+  readonly syncs: number
+  /** Where each log ended when the sender began. */
+  readonly from: ReadonlyMap<ConversationId, number>
+}
+
 export interface Sender {
   readonly login: string
   readonly acknowledged: readonly Acknowledged[]
+  readonly others: OtherActs
   /** Everything it ever tried to send, acknowledged or not. */
   readonly tried: ReadonlyMap<EntryId, string>
   /** Refusals by their code; what had no answer at all is under `none`. Each is followed by another attempt. */
@@ -104,6 +122,9 @@ interface Item {
   readonly text: string
 }
 
+/** A sender reads up to every so many-th of its own messages. */
+const MOVE_EVERY = 5
+
 /** Starts one person who sends as fast as answers come, `inFlight` at a time. */
 export function startSender(target: Target, demo: DemoSignIns, login: string, inFlight: number): Sender {
   const acknowledged: Acknowledged[] = []
@@ -111,6 +132,13 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   /** Sent, or to be sent, and not acknowledged: each session begins with these, under the same ids. */
   const pending = new Map<EntryId, Item>()
   const refused = new Map<string, number>()
+  const others = {
+    movesTried: [] as Move[],
+    movesAcknowledged: [] as Move[],
+    lists: 0,
+    syncs: 0,
+    from: new Map<ConversationId, number>(),
+  }
   const wish = { isFinishing: false }
   /** Sessions outlive the process: signing in again is for when this one does not. */
   let accessToken: string | undefined
@@ -128,11 +156,14 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   async function session(): Promise<void> {
     accessToken ??= await signIn(target.url, demo, login)
     const conversations = await listConversations(target.url, accessToken).catch(forgetToken)
+    others.lists++
+    for (const { conversationId, lastSeq } of conversations)
+      if (!others.from.has(conversationId)) others.from.set(conversationId, lastSeq)
     const socket = await openTestSocket(target.url, accessToken)
     const queue = [...pending.values()]
     const work = Promise.all(Array.from({ length: inFlight }, () => sendOn(socket, queue, conversations)))
     try {
-      await Promise.all([work, socket.command('conversation.sync', {})])
+      await Promise.all([work, socket.command('conversation.sync', {}).then(() => others.syncs++)])
     } finally {
       socket.webSocket.terminate()
       await work.catch(() => undefined)
@@ -151,8 +182,16 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
         entryId,
         payload: { v: 1, type: 'text', text },
       })
-      if (pending.delete(entryId)) acknowledged.push({ ...item, seq })
+      if (!pending.delete(entryId)) continue
+      acknowledged.push({ ...item, seq })
+      if (acknowledged.length % MOVE_EVERY === 0) await move(socket, { conversationId, readSeq: seq })
     }
+  }
+
+  async function move(socket: TestSocket, to: Move): Promise<void> {
+    others.movesTried.push(to)
+    await socket.command('cursor.move', { ...to })
+    others.movesAcknowledged.push(to)
   }
 
   function compose(conversations: readonly Conversation[]): Item | undefined {
@@ -175,6 +214,7 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   return {
     login,
     acknowledged,
+    others,
     tried,
     refused,
     finish() {
