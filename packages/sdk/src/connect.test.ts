@@ -271,8 +271,8 @@ test('that the session ends soon is told with the time by this device’s own cl
 test('who is signed in again after a failed start is connected by the same object', async () => {
   await using server = await startServer()
   const over = new SottoProblem(problem('identity/session-ended', 401))
-  let token: string | undefined
-  const getToken = async (): Promise<string> => token ?? (await Promise.reject(over))
+  let token = ''
+  const getToken = async (): Promise<string> => token || (await Promise.reject(over))
   await using sotto = connect({ url: server.url, getToken })
   expect(await until(sotto.connection, ({ status }) => status === 'ended')).toMatchObject({ reason: 'session' })
   // It is not known whose message it is.

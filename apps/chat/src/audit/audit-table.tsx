@@ -152,7 +152,7 @@ function DetailValue({ name, value }: DetailValueProps) {
   if (typeof value === 'boolean') return value ? t('audit.yes') : t('audit.no')
   if (typeof value === 'number') return value
   if (name === 'action' && typeof value === 'string') return <Word of="action" name={value} />
-  if (/^role/.test(name) && isRole(value)) return t(`role.${value}`)
+  if (name.startsWith('role') && isRole(value)) return t(`role.${value}`)
   return <code>{Array.isArray(value) ? value.map(shorten).join(', ') : shorten(value)}</code>
 }
 
