@@ -4,7 +4,7 @@ import { limitTable } from '../contract.generated.ts'
 import { backoffMs, retryBackoff } from './backoff.ts'
 import { changeConversation, clearDeadline, putConversation, setDeadline, type Draft } from './draft.ts'
 import { addItem, findItem, queueOf, removeItem, toRecord } from './outbox.ts'
-import type { ConversationState, OwnMessage } from './state.ts'
+import type { ConversationState, Former, OwnMessage } from './state.ts'
 import { createUnread, unreadNumber } from './unread.ts'
 
 /**
@@ -17,15 +17,20 @@ import { createUnread, unreadNumber } from './unread.ts'
  */
 export function forgetLogs(draft: Draft): void {
   for (const known of draft.state.conversations.values()) {
-    // One that is stale already has nothing to forget.
-    if (known.removed || known.stale) continue
-    const { id } = known
+    if (known.removed) continue
+    for (const what of ['repair', 'ask', 'check']) clearDeadline(draft, `${what}:${known.id}`)
     const mine = takeOwn(draft, known)
-    for (const what of ['repair', 'ask', 'check']) clearDeadline(draft, `${what}:${id}`)
-    // The log has begun anew twice: what was in doubt since the first time is not found by its position any more.
-    putBack(draft, id, known.former?.mine ?? [])
-    putConversation(draft, forgetLog(known, mine))
+    putConversation(draft, forgetLog(known, nextFormer(known, mine)))
   }
+}
+
+/** A log may begin anew twice before it is known what became of the first one: then the two say nothing of each other. */
+function nextFormer({ stale, former, entries, ahead }: ConversationState, mine: readonly OwnMessage[]): Former {
+  const apart = (messages: readonly OwnMessage[]) => messages.map((message) => ({ ...message, at: null }))
+  const earlier = former?.mine ?? []
+  // What has arrived since it was stale, may have come from another server than the next summary.
+  if (stale) return { entries: former?.entries ?? [], mine: inOrder([...apart(mine), ...earlier]) }
+  return { entries: [...entries, ...ahead], mine: inOrder([...apart(earlier), ...mine]) }
 }
 
 /** The user's own messages that were acknowledged here, out of the log and out of the outbox. */
@@ -56,12 +61,12 @@ function fromEntry(entry: Entry, me: UserId | null): readonly OwnMessage[] {
   return [{ ...record, clientSentAt: clientSentAt ?? at, problem: null, seq, at }]
 }
 
-function forgetLog(known: ConversationState, mine: readonly OwnMessage[]): ConversationState {
+function forgetLog(known: ConversationState, former: Former): ConversationState {
   return {
     ...known,
     logNumber: known.logNumber + 1,
     stale: true,
-    former: { entries: [...known.entries, ...known.ahead], mine },
+    former,
     entries: [],
     heldTo: 0,
     ahead: [],
@@ -117,7 +122,8 @@ export function onChecked(draft: Draft, id: ConversationId, items: readonly Entr
   const mine = draft.state.conversations.get(id)?.former?.mine ?? []
   const bySeq = new Map(items.map((entry) => [entry.seq, entry]))
   const kept = mine.findLastIndex((message) => isSame(message, bySeq.get(message.seq)))
-  const later = mine.slice(kept + 1)
+  // Before one that is still there, all of its log are; of what has no time it is not known which log it was in.
+  const later = mine.filter(({ at }, index) => index > kept || at === null)
   const from = items[0]?.seq ?? 0
   const [seen, unseen] = [later.filter(({ seq }) => seq >= from), later.filter(({ seq }) => seq < from)]
   const lost = seen.filter(({ seq, entryId }) => bySeq.get(seq)?.entryId !== entryId)

@@ -74,6 +74,8 @@ function onHello(draft: Draft, { userId, heartbeatMs, reconnectSpreadMs }: Frame
   setLink(draft, { phase: 'syncing', heartbeatMs, spreadMs: reconnectSpreadMs })
   draft.state.early = []
   heard(draft)
+  // Without a token this server cannot say that it knows another log than the one that was asked in vain before.
+  if (draft.state.token === null) forgetLogs(draft)
   startSync(draft)
 }
 

@@ -144,7 +144,7 @@ export interface Former {
 /** A message that the server had acknowledged at `seq`. */
 export interface OwnMessage extends OutboxRecord {
   readonly seq: number
-  /** By the server's clock; null while its entry had not arrived. */
+  /** By the server's clock; null when it is not known, or of which log it is. */
   readonly at: string | null
 }
 
