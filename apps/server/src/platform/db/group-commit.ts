@@ -107,7 +107,8 @@ export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item
         enqueue(key, 0, { solo }, reject)
       }),
     async idle() {
-      while (lanes.some((lane) => lane.settled() !== undefined)) await Promise.all(lanes.map((lane) => lane.settled()))
+      while (lanes.some((lane) => lane.settled() !== undefined))
+        await Promise.all(lanes.map(async (lane) => lane.settled()))
     },
   }
 }
