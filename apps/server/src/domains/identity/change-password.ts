@@ -31,9 +31,8 @@ type Input = InputOf<Operations['changePassword']>
  */
 export async function changePassword(deps: ChangePasswordDeps, ctx: Ctx, input: Input): Promise<void> {
   const { tenantId, userId } = ctx
-  if (input.userId !== userId) throw problem('access/not-found', { trueReason: 'not-own-password' })
   using place = deps.passwords.reserve('proven')
-  const { user, tenant, attempt, waitMs } = await begin(deps, ctx)
+  const { user, tenant, attempt, waitMs } = await begin(deps, ctx, input)
   if (waitMs > 0) throw problem('identity/sign-in-delayed', { retryAfterMs: waitMs, trueReason: 'delayed' })
   const verifiedHash = user?.hash_encoded ?? undefined
   const isRight = await deps.passwords.verify(new Secret(input.currentPassword), verifiedHash, place)
@@ -66,13 +65,14 @@ export async function changePassword(deps: ChangePasswordDeps, ctx: Ctx, input: 
   if (sessionIds.length > 0) deps.bus.publish(sessionEnded, { tenantId, sessionIds, reason: 'password-changed' })
 }
 
-async function begin(deps: ChangePasswordDeps, ctx: Ctx) {
+async function begin(deps: ChangePasswordDeps, ctx: Ctx, input: Input) {
   const { tenantId, deviceId, address } = ctx
   const key = await deps.keys.getIndexKey(outsideTx(deps.db, tenantId), tenantId, 'login')
   // The session proves the device.
   const attempt = describeAttempt(key, { tenantId, loginIndex: Buffer.alloc(0), address, provenDeviceId: deviceId })
   return deps.db.withTx(scopeOf(ctx), async (tx) => {
     const grant = await deps.access.authorize(tx, ctx, 'password.change')
+    if (input.userId !== ctx.userId) throw problem('access/not-found', { trueReason: 'not-own-password' })
     const [user, tenant] = await Promise.all([findCredential(tx, grant), findTenant(tx, tenantId)])
     const waitMs = await beginAttempt(tx, attempt, deps.clock.now(), deps.limits.signInDelayMsMax)
     return { user, tenant, attempt, waitMs }

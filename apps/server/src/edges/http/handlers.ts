@@ -1,6 +1,7 @@
 import {
   limitSpecs,
   problemCatalogue,
+  type ProblemSpec,
   renderAsyncApi,
   renderOpenApi,
   type InputOf,
@@ -118,7 +119,8 @@ function metaHandlers({ version, limits }: HandlerOptions): Record<MetaOperation
       { value: limits[name as keyof Limits], unit, meaning },
     ]),
   )
-  const items = Object.entries(problemCatalogue).map(([code, spec]) => ({ code, ...spec }))
+  const specs: readonly (readonly [string, ProblemSpec])[] = Object.entries(problemCatalogue)
+  const items = specs.map(([code, { status, title, retry, advice }]) => ({ code, status, title, retry, advice }))
   return {
     getLimits: async () => limitDocument,
     getOpenApi: async () => openApi,
