@@ -301,6 +301,22 @@ describe('the log', () => {
     expect(driver.state.conversations.get(ward)).toMatchObject({ heldTo: 1, knownLast: 1, stale: false })
   })
 
+  test('what came before a full sync was cut is forgotten too: the next server may not know it', () => {
+    const driver = createDriver()
+    driver.goLive()
+    for (const again of [1, 2]) {
+      driver.do({ type: 'closed', attempt: again, code: 1006 })
+      driver.pass(5_000)
+      driver.greet()
+      if (again === 1) driver.refuse('conversation.sync', problem('conversations/sync-expired', 410))
+      const cursor = { userId: alice, deliveredSeq: 9, readSeq: 9 }
+      if (again === 1)
+        driver.frame({ op: 'cursor', conversationId: ward, cursor, unread: 0, asOfSeq: 9 } as { op: string })
+    }
+    driver.answer('conversation.sync', { changed: [summary()], removed: [], token: 't2', more: false })
+    expect(driver.state.conversations.get(ward)).toMatchObject({ knownLast: 1, own: { readSeq: 0 }, stale: false })
+  })
+
   test('nothing is added to a window before the sync of a new connection has said that its log is the same', () => {
     const driver = createDriver()
     driver.do({ type: 'observe', id: ward, observed: true })
