@@ -210,7 +210,8 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', { timeout: 120_000 },
         const problemOf = (error: unknown) => (error as Sdk.SottoProblem).code
         return await window.sdk.resumeSession({ url: '' }).then(({ sessionId }) => sessionId, problemOf)
       })
-    const noted = (page: Page): Promise<Record<string, string>> => page.evaluate(() => ({ ...localStorage }))
+    const noted = (page: Page): Promise<Record<string, string>> =>
+      page.evaluate(() => Object.fromEntries(Object.entries(localStorage) as [string, string][]))
 
     async function liveSessions(server: TestServer, who: Person): Promise<readonly string[]> {
       const { items } = await server.composition.operations.listSessions(who.ctx, { limit: 200 })
