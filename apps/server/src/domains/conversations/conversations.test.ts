@@ -105,8 +105,8 @@ describe.each(databaseKinds)('on %s', (kind) => {
     })
 
     // PGlite has one connection: two transactions never run beside each other there.
-    test.runIf(kind === 'postgres')(
-      'one made by two nodes at once is made once: the other answers the same, or a conflict where it differs',
+    test.each([kind].filter((one) => one === 'postgres'))(
+      'on %s one made by two nodes at once is made once: the other answers the same, or a conflict where it differs',
       async () => {
         await using connections = await ward.openConnections()
         const other = await ward.startNode(connections)
