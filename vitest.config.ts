@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { listSuites, root } from './tools/suites.ts'
@@ -11,14 +10,13 @@ export default defineConfig({
   test: {
     // A process per file: the tests start worker threads, take locks on folders and read `process.memoryUsage`.
     pool: 'forks',
-    maxWorkers: Math.min(2, availableParallelism()),
     projects: listSuites().map((suite, index) => ({
       extends: true as const,
       test: {
         name: suite.name,
         include: [...suite.include],
         exclude: ['**/node_modules/**', '**/dist/**'],
-        fileParallelism: !suite.sequential,
+        maxWorkers: suite.workers,
         testTimeout: suite.testTimeoutMs,
         hookTimeout: Math.max(60_000, suite.testTimeoutMs),
         sequence: { groupOrder: index },

@@ -1,4 +1,5 @@
 import { globSync, readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 /**
@@ -8,12 +9,15 @@ import { join } from 'node:path'
 export interface Suite {
   readonly name: string
   readonly include: readonly string[]
-  /** Files run one after another: these tests own a browser, or disturb the whole machine. */
-  readonly sequential: boolean
+  /** How many files run at once. */
+  readonly workers: number
   readonly testTimeoutMs: number
   /** Its databases stand on the disk: what it tests is what happens when things end without a word. */
   readonly onDisk: boolean
 }
+
+/** Two at most: more would test less of what people's own machines do. One file more than that: some wait for time-outs. */
+const CORES = Math.min(2, availableParallelism())
 
 export const root = join(import.meta.dirname, '..')
 
@@ -32,14 +36,14 @@ export function listSuites(long = process.env['SOTTO_TEST_LONG'] === '1'): reado
     {
       name: 'unit',
       include: ['apps/*/**/*.test.{ts,tsx}', 'packages/*/**/*.test.{ts,tsx}', 'tools/**/*.test.ts'],
-      sequential: false,
+      workers: CORES + 1,
       testTimeoutMs: 30_000 * factor,
       onDisk: false,
     },
     ...ordered.map((name) => ({
       name,
       include: [`test/${name}/**/*.test.ts`],
-      sequential: LAST.includes(name),
+      workers: LAST.includes(name) ? CORES : CORES + 1,
       testTimeoutMs: (name === 'faults' ? 300_000 : 120_000) * factor,
       onDisk: name === 'faults' || name === 'flows',
     })),

@@ -45,7 +45,7 @@ export async function runLong(options: LongOptions): Promise<Counts> {
     const files = listSuiteFiles(suite)
     const left = files.filter((file) => state.files[file]?.counts.failed !== 0)
     say(`\n── ${suite.name}: ${files.length} files, ${files.length - left.length} of them done ──`)
-    const size = suite.sequential ? 1 : FILES_AT_ONCE
+    const size = suite.onDisk ? 1 : FILES_AT_ONCE
     for (let at = 0; at < left.length; at += size) {
       Object.assign(state.files, await runFiles(suite, left.slice(at, at + size), state.seed))
       writeState(state)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Composition } from '@sotto/server'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { databaseKinds } from '../../../../packages/testkit/src/databases.ts'
 import { startTestServer, type TestServer } from '../../../../packages/testkit/src/test-server.ts'
 import { demoConversations, demoPeople } from './clinic.ts'
 import { signIn } from './make-clinic.ts'
@@ -12,7 +13,7 @@ let server: TestServer
 let dataDir: string
 
 beforeEach(async () => {
-  server = await startTestServer('pglite')
+  server = await startTestServer(databaseKinds.at(-1)!)
   dataDir = await mkdtemp(join(tmpdir(), 'sotto-demo-'))
 }, 60_000)
 

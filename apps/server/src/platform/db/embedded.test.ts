@@ -121,8 +121,11 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
         ),
       )
       await expect(blow).rejects.toMatchObject({ name: 'DatabaseUnavailable' })
-      for (const one of await waiting)
-        expect(one).toMatchObject({ status: 'rejected', reason: { name: 'DatabaseUnavailable' } })
+      // On a quick disk one or another is through before the blow falls: then it stays.
+      const done = (await waiting).filter(({ status }) => status === 'fulfilled').length
+      const failed = (await waiting).filter((one) => one.status === 'rejected')
+      expect(failed.length).toBeGreaterThan(0)
+      for (const one of failed) expect(one.reason).toMatchObject({ name: 'DatabaseUnavailable' })
       // The engine cannot come back yet: nobody waits for it.
       await events.next((event) => event.kind === 'unavailable' && event.attempt === 2)
       await expect(db.ping()).rejects.toMatchObject({ name: 'DatabaseUnavailable', code: 'engine-down' })
@@ -133,6 +136,7 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
       await db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'after']))
       const keys = (await db.ownerQuery('select key from sotto.outbox')).map((row) => String(row['key']))
       expect(keys.filter((key) => key !== 'during').toSorted()).toEqual(['after', 'before'])
+      expect(keys.filter((key) => key === 'during').length).toBeGreaterThanOrEqual(done)
     },
   )
 
