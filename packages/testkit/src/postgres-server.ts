@@ -170,6 +170,8 @@ function program(name: string): string {
 /** One statement after the other as the superuser of `url`. */
 export async function asAdmin<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url })
+  // A server that ends under a statement fails the statement, and says it here once more.
+  client.on('error', () => undefined)
   await client.connect()
   try {
     return await work(client)
