@@ -329,7 +329,7 @@ create table sotto.entry (
   constraint entry_kind_check CHECK ((kind = ANY (ARRAY['application'::text, 'handshake'::text, 'membership'::text, 'system'::text]))),
   constraint entry_seq_check CHECK ((seq > 0)),
   constraint entry_conversation_fkey FOREIGN KEY (tenant_id, conversation_id) REFERENCES sotto.conversation(tenant_id, conversation_id),
-  constraint entry_entry_id_key UNIQUE (tenant_id, conversation_id, entry_id)
+  constraint entry_entry_id_key UNIQUE (tenant_id, entry_id, conversation_id)
 );
 -- row-level security: forced
 create policy tenant_only on sotto.entry for all to sotto_app using ((tenant_id = ( SELECT sotto.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT sotto.current_tenant_id() AS current_tenant_id)));

@@ -76,7 +76,8 @@ create table sotto.entry (
   body_ciphertext bytea,
   created_at timestamptz not null,
   constraint entry_pkey primary key (tenant_id, conversation_id, seq),
-  constraint entry_entry_id_key unique (tenant_id, conversation_id, entry_id),
+  -- By the entry first: one is looked up by its id, and nothing then makes the planner read a conversation for it.
+  constraint entry_entry_id_key unique (tenant_id, entry_id, conversation_id),
   constraint entry_conversation_fkey foreign key (tenant_id, conversation_id)
     references sotto.conversation (tenant_id, conversation_id)
 );

@@ -129,13 +129,15 @@ export function entryKey({ conversationId, deviceId, entryId }: EntryKey): strin
   return `${conversationId}/${deviceId}/${entryId}`
 }
 
+// `is not distinct from` is `=` that no index knows: the id alone leads to the entry, never a walk along its conversation.
 const findTaken = statement<{ conversation_id: ConversationId; entry_id: EntryId }>(
   'log.find-taken',
   `select e.conversation_id, e.entry_id
    from unnest($2::uuid[], $3::uuid[]) as asked (conversation_id, entry_id)
    cross join lateral (
      select conversation_id, entry_id from entry
-     where tenant_id = $1 and conversation_id = asked.conversation_id and entry_id = asked.entry_id limit 1
+     where tenant_id = $1 and entry_id = asked.entry_id and conversation_id is not distinct from asked.conversation_id
+     limit 1
    ) e`,
 )
 
