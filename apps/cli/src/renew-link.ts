@@ -1,4 +1,4 @@
-import { loadConfig, withComposition } from '@sotto/server'
+import { loadConfig, withComposition, type RenewalRefusal } from '@sotto/server'
 import { addressToPrint } from './address-to-print.ts'
 import { CommandRefused } from './explain.ts'
 
@@ -33,12 +33,7 @@ export async function renewLink({ tenant, adminLogin }: RenewLinkOptions): Promi
   })
 }
 
-type Renewed = Awaited<
-  ReturnType<Parameters<Parameters<typeof withComposition>[2]>[0]['identity']['renewAdministratorLink']>
->
-type Refusal = Extract<Renewed, { readonly refusal: string }>['refusal']
-
-const refusals: Readonly<Record<Refusal, (tenant: string, login: string) => string>> = {
+const refusals: Readonly<Record<RenewalRefusal, (tenant: string, login: string) => string>> = {
   'unknown-tenant': (tenant) => `There is no tenant ${tenant}.`,
   'unknown-login': (tenant, login) => `Nobody at ${tenant} signs in as ${login}.`,
   'not-an-administrator': (tenant, login) =>

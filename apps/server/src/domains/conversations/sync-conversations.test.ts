@@ -1,6 +1,6 @@
 import type { ConversationId, Sync } from '@sotto/protocol'
 import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { databaseKinds } from '../../../../../packages/testkit/src/databases.ts'
 import { expectAct, openWard, type Clinic, type Person, type Ward } from './ward.testing.ts'
 
@@ -20,17 +20,8 @@ describe.each(databaseKinds)('on %s: syncConversations', (kind) => {
     ;({ alice, bob } = clinic)
   })
 
-  /** A token begins at the oldest transaction that runs, of whatever database: what is newer may be told twice. */
-  const nothingOlderRuns = () =>
-    vi.waitFor(async () => {
-      const [row] = await ward.ownerQuery(
-        `select sotto.oldest_running_change() > (select max(change) from
-           (select change from sotto.conversation union all select change from sotto.member) it) as settled`,
-      )
-      expect(row).toEqual({ settled: true })
-    }, 30_000)
   async function sync(who: Person, token?: string, limit = 200): Promise<Sync> {
-    await nothingOlderRuns()
+    await ward.nothingOlderRuns()
     return syncAmidst(who, token, limit)
   }
   const syncAmidst = (who: Person, token?: string, limit = 200): Promise<Sync> =>

@@ -1,5 +1,5 @@
 import type { ConversationId } from '@sotto/protocol'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { databaseKinds } from '../../../../../packages/testkit/src/databases.ts'
 import { scopeOf } from '../../platform/context/context.ts'
 import { statement } from '../../platform/db/tx.ts'
@@ -66,13 +66,8 @@ describe.each(databaseKinds)('on %s: the cost of a sync', (kind) => {
   }
 
   test('of one change among many: one entry is read, and two rows of each membership to find out which it is', async () => {
-    // The horizon is the oldest transaction that runs in the cluster, where other tests write, too.
-    const horizon = await vi.waitFor(async () => {
-      const found = await ward.composition.db.withTx(scopeOf(clinic.alice.ctx), getHorizon)
-      const [row] = await ward.ownerQuery('select max(change)::float8 as newest from sotto.conversation')
-      expect(found.horizon).toBeGreaterThan(Number(row!['newest']))
-      return found.horizon
-    }, 30_000)
+    await ward.nothingOlderRuns()
+    const { horizon } = await ward.composition.db.withTx(scopeOf(clinic.alice.ctx), getHorizon)
     await ward.say(clinic.bob, changing, 'and another')
     const { rows, read } = await measure(horizon, 100)
     expect(rows.map((row) => [row.conversation_id, row.seq, row.counterpart_user_id])).toEqual([

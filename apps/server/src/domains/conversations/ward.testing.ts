@@ -52,6 +52,20 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
     return (Array.isArray(result) ? result.at(-1)! : result).rows
   }
 
+  /**
+   * Resolves when every change is older than the oldest transaction that runs. The horizon of a sync is that of the whole
+   * cluster, where other tests write, too: what is newer may be told twice.
+   */
+  function nothingOlderRuns(): Promise<void> {
+    return vi.waitFor(async () => {
+      const [row] = await ownerQuery(
+        `select sotto.oldest_running_change() > (select max(change) from
+           (select change from sotto.conversation union all select change from sotto.member) it) as settled`,
+      )
+      expect(row).toEqual({ settled: true })
+    }, 30_000)
+  }
+
   /** The same operation by HTTP, with the schema, the gate and the record of refusals around it. */
   async function call(who: Person, name: keyof Operations, input: Readonly<Record<string, unknown>>): Promise<Answer> {
     const { method, path, query, body } = contract[name] as Operation
@@ -165,6 +179,7 @@ export async function openWard(kind: DatabaseKind, options: TestServerOptions = 
     ids,
     url,
     ownerQuery,
+    nothingOlderRuns,
     call,
     refused,
     begin,
