@@ -22,7 +22,8 @@ const stage = setUp({ clock })
 
 const look = () => stage.server.composition.sessionWatch.sweep()
 /** What the clock on the screen says then. */
-const timeIn = (ms: number) => /\d+:\d\d/.exec(new Date(Date.now() + ms).toLocaleTimeString('en-US'))?.[0]
+const timeIn = (ms: number, language: 'en' | 'es') =>
+  /\d+:\d\d/.exec(new Date(Date.now() + ms).toLocaleTimeString(language))?.[0]
 const timeOn = (text: string | null) => /\d+:\d\d/.exec(text ?? '')?.[0]
 
 test('who did nothing for a while is told when she will be signed out, and stays when she says so', async () => {
@@ -33,7 +34,7 @@ test('who did nothing for a while is told when she will be signed out, and stays
   const warning = alice.getByRole('status').filter({ hasText: 'You have not done anything for a while' })
   await warning.waitFor()
   // By the clock on her screen, not by the server's, which is a quarter of an hour ahead.
-  expect([timeIn(MINUTE_MS), timeIn(1.5 * MINUTE_MS)]).toContain(timeOn(await warning.textContent()))
+  expect([timeIn(MINUTE_MS, 'en'), timeIn(1.5 * MINUTE_MS, 'en')]).toContain(timeOn(await warning.textContent()))
   expect(await inspect(alice, 'expiring')).toEqual([])
   await alice.getByRole('button', { name: 'Stay signed in' }).click()
   await expect.poll(() => banner(alice).count(), patiently).toBe(0)
@@ -67,7 +68,7 @@ test('who reaches the longest time is told that there is no staying, in Spanish 
   await look()
   const warning = alice.getByRole('status').filter({ hasText: 'llega a su duración máxima' })
   await warning.waitFor()
-  expect([timeIn(0.5 * MINUTE_MS), timeIn(MINUTE_MS)]).toContain(timeOn(await warning.textContent()))
+  expect([timeIn(0.5 * MINUTE_MS, 'es'), timeIn(MINUTE_MS, 'es')]).toContain(timeOn(await warning.textContent()))
   expect(await alice.getByRole('button', { name: 'Seguir conectado' }).count()).toBe(0)
   skewMs += 2 * MINUTE_MS
   await look()
