@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { isAbsolute, relative, resolve, sep } from 'node:path'
 import type { Limits } from '@sotto/protocol'
 import type { LogLevel } from '../platform/log/log.ts'
@@ -37,6 +38,8 @@ export interface SettingSpec {
 }
 
 const NOT_SET = '(not set)'
+const LANES_MAX = 32
+const DEFAULT_LANES = Math.min(LANES_MAX, Math.max(1, availableParallelism() >> 1))
 
 export const settings = {
   SOTTO_HOST: { meaning: 'Address to listen on. Anything but loopback wants TLS in front.', fallback: '127.0.0.1' },
@@ -71,8 +74,9 @@ export const settings = {
   },
   SOTTO_DATABASE_POOL: { meaning: 'Connections for ordinary transactions; with DATABASE_URL only.', fallback: '8' },
   SOTTO_DATABASE_LANES: {
-    meaning: 'Connections for group commit; conversations are spread over them. With DATABASE_URL only.',
-    fallback: '2',
+    meaning:
+      'Connections for group commit; conversations are spread over them. More of them make smaller batches, which cost more. With DATABASE_URL only.',
+    fallback: '(half as many as this machine has cores)',
   },
   SOTTO_LOG_LEVEL: {
     meaning: 'debug, info, warn, error or silent. The demo says no more than warnings unless it is set.',
@@ -148,7 +152,8 @@ function isInside(inner: string, outer: string): boolean {
 
 function readDatabase(read: Reader<Setting>, problems: string[]): Config['database'] {
   const poolSize = read.integer('SOTTO_DATABASE_POOL', 1, 200)
-  const lanes = read.integer('SOTTO_DATABASE_LANES', 1, 32)
+  const lanes =
+    read.find('SOTTO_DATABASE_LANES') === undefined ? DEFAULT_LANES : read.integer('SOTTO_DATABASE_LANES', 1, LANES_MAX)
   const url = read.databaseUrl('DATABASE_URL')
   if (url !== undefined) return { kind: 'postgres', url, poolSize, lanes }
   for (const name of ['SOTTO_DATABASE_POOL', 'SOTTO_DATABASE_LANES'] as const)

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AuditAction, ConversationId, DeviceId, Sent, SessionId, TenantId, UserId } from '@sotto/protocol'
 import type { Bus } from '../../platform/bus/bus.ts'
 import type { Ctx } from '../../platform/context/context.ts'
@@ -34,6 +35,8 @@ import {
 /** How many sends one transaction carries at most, and how many may wait in a lane before callers are told to come back. */
 export const BATCH_MAX = 512
 export const QUEUE_MAX = 20_000
+/** How many sends one statement writes: the database works on them while the batch's next ones are judged and sealed. */
+const WRITTEN_TOGETHER = 48
 /** What the bodies of those that wait in a lane may take up in memory. */
 const QUEUE_BYTES_MAX = 32 * 1_024 * 1_024
 /** What an item takes up beside its body, roughly. */
@@ -272,7 +275,7 @@ function memberKey({ conversationId, ctx }: Submitted): string {
   return `${conversationId}/${ctx.userId}`
 }
 
-/** Gives each item its verdict and its place, then writes entries and audit rows; nothing is awaited but missing keys. */
+/** Gives each item its verdict and its place, and writes entries and audit rows, part by part of a large batch. */
 async function writeGroup(
   deps: AppendDeps,
   tx: Tx,
@@ -291,7 +294,15 @@ async function writeGroup(
     indexes.map((index) => items[index]!),
     found,
   )
+  const write = async (): Promise<void> => {
+    if (audit.length > 0) await deps.recordAuditItems(tx, tenantId, audit.splice(0))
+    if (placed.length > 0) insertEntries(tx, tenantId, placed.splice(0))
+  }
   for (const index of indexes) {
+    if (audit.length === WRITTEN_TOGETHER) {
+      await write()
+      await nextTurn()
+    }
     const submitted = items[index]!
     const verdict = judge(submitted, found, waiting) ?? (await accept(deps, tx, submitted, found, at))
     verdicts[index] = verdict
@@ -300,8 +311,7 @@ async function writeGroup(
       placed.push({ ...verdict.answer.stored, bodyHash: submitted.item.bodyHash })
     audit.push({ ctx: submitted.ctx, record: auditOf(submitted, verdict) })
   }
-  if (audit.length > 0) await deps.recordAuditItems(tx, tenantId, audit)
-  if (placed.length > 0) insertEntries(tx, tenantId, placed)
+  await write()
 }
 
 /** Session, idempotency, membership, closure, in this order. @returns undefined when it is to be appended */

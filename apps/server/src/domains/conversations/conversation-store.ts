@@ -287,14 +287,18 @@ export interface LiveMember {
   readonly userId: UserId
 }
 
+// Each is found by its key, as in the log's statements (`log-store.ts`): the planner left to itself may compare each of a
+// batch with each member of the tenant.
 const lockLive = statement<{ conversation_id: ConversationId; user_id: UserId }>(
   'member.lock-live',
-  `select m.conversation_id, m.user_id
-   from member m
-   where m.tenant_id = $1 and m.left_seq is null
-     and (m.conversation_id, m.user_id) in (select * from unnest($2::uuid[], $3::uuid[]))
-   order by m.conversation_id, m.user_id
-   for no key update skip locked`,
+  `select asked.conversation_id, asked.user_id
+   from (select * from unnest($2::uuid[], $3::uuid[]) as key (conversation_id, user_id) order by 1, 2) asked
+   cross join lateral (
+     select from member m
+     where m.tenant_id = $1 and m.conversation_id = asked.conversation_id and m.user_id = asked.user_id
+       and m.left_seq is null limit 1
+     for no key update skip locked
+   ) m`,
 )
 const findMembers = statement<{ conversation_id: ConversationId; user_id: UserId }>(
   'member.find-live',

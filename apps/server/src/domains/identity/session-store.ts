@@ -57,9 +57,17 @@ export async function findSession(
   return row
 }
 
+// `limit 1` within `lateral` is a fence: each is found by its key, whatever the planner believes of tables that have grown.
 const findMany = statement<StoredSession>(
   'identity.session-find-many',
-  `select ${live} from ${joined} where s.tenant_id = $1 and s.session_id = any($2::uuid[])`,
+  `select ${live}
+   from unnest($2::uuid[]) as asked (session_id)
+   cross join lateral (
+     select * from session where tenant_id = $1 and session_id = asked.session_id limit 1
+   ) s
+   cross join lateral (select * from device where tenant_id = $1 and device_id = s.device_id limit 1) d
+   cross join lateral (select * from app_user where tenant_id = $1 and user_id = s.user_id limit 1) u
+   cross join (select * from tenant where tenant_id = $1) t`,
 )
 
 export async function findSessions(

@@ -95,6 +95,23 @@ test('those who arrive while a transaction is under way go together in the next 
   expect(scripted.transactions).toBe(2)
 })
 
+test('those of one transaction are told while the next one is under way, which they do not wait for', async () => {
+  const scripted = scriptedDb()
+  const begunWhenTold: number[] = []
+  const { commits } = committer(scripted, { committed: () => void begunWhenTold.push(scripted.transactions) })
+  scripted.hold()
+  const first = commits.submit('ward', 'a')
+  await new Promise((resolve) => setImmediate(resolve))
+  const second = commits.submit('ward', 'b')
+  scripted.release()
+  scripted.hold()
+  await first
+  expect([begunWhenTold, scripted.committed]).toEqual([[2], ['a']])
+  scripted.release()
+  await second
+  expect(begunWhenTold).toEqual([2, 2])
+})
+
 test('a batch is never larger than its maximum, and the order of arrival is the order of commit', async () => {
   const scripted = scriptedDb()
   const { commits, told } = committer(scripted, { batchMax: 4 })
@@ -439,9 +456,9 @@ test('those who wait for one held row leave room for the others', async () => {
   const first = commits.submit('held', 'held 0')
   await commits.submit('ward', 'ward 0')
   const crowd = Array.from({ length: 20 }, (_, index) => commits.submit('held', `held ${index + 1}`))
+  const settled = Promise.allSettled([first, ...crowd])
   const ward = Array.from({ length: 10 }, (_, index) => commits.submit('ward', `ward ${index}`))
   expect(await Promise.all(ward)).toHaveLength(10)
-  const settled = await Promise.allSettled([first, ...crowd])
-  const reasons = settled.map((one) => (one.status === 'rejected' ? (one.reason as Error).message : 'done'))
+  const reasons = (await settled).map((one) => (one.status === 'rejected' ? (one.reason as Error).message : 'done'))
   expect(reasons.filter((reason) => reason === 'overloaded').length).toBeGreaterThan(15)
 })

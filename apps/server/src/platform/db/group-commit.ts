@@ -86,8 +86,10 @@ export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item
 
   async function work(lane: number, queue: LaneQueue<Act<Item, Answer>>, waiters: readonly Acting<Item, Answer>[]) {
     const [first] = waiters
-    if (first !== undefined && 'solo' in first.act) await runSolo(queue, lane, first, first.act.solo)
-    else await commitBatch(options, queue, lane, waiters as readonly ItemWaiter<Item, Answer>[])
+    if (first === undefined || !('solo' in first.act))
+      return commitBatch(options, queue, lane, waiters as readonly ItemWaiter<Item, Answer>[])
+    await runSolo(queue, lane, first, first.act.solo)
+    return undefined
   }
 
   function enqueue(key: string, bytes: number, act: Act<Item, Answer>, reject: (error: unknown) => void): void {
@@ -146,15 +148,18 @@ function fail<Act>(queue: LaneQueue<Act>, waiters: readonly Waiter<Act>[], error
     queue.rejectAll(new DatabaseUnavailable('not-applied', error.code))
 }
 
-/** One transaction for the batch. If the database refuses it as a whole, halves find the item that it refuses. */
+/**
+ * One transaction for the batch. If the database refuses it as a whole, halves find the item that it refuses.
+ * @returns what gives the answers, when there are any
+ */
 async function commitBatch<Item, Answer>(
   options: GroupCommitOptions<Item, Answer>,
   queue: LaneQueue<Act<Item, Answer>>,
   lane: number,
   given: readonly ItemWaiter<Item, Answer>[],
-): Promise<void> {
+): Promise<(() => void) | undefined> {
   const batch = given.filter((waiter) => queue.mayRun(waiter))
-  if (batch.length === 0) return
+  if (batch.length === 0) return undefined
   const items = batch.map(({ act }) => act.item)
   let verdicts: readonly BatchVerdict<Answer>[]
   try {
@@ -167,17 +172,28 @@ async function commitBatch<Item, Answer>(
       return found
     })
   } catch (error) {
-    if (batch.length === 1 && isLockTimeout(error)) return queue.holdBack(batch)
-    if (batch.length === 1 || !mayBeOfOneAct(error)) return fail(queue, batch, error)
-    tell(options, () => options.onSplit?.(batch.length, error))
-    const middle = batch.length >> 1
-    await commitBatch(options, queue, lane, batch.slice(0, middle))
-    await commitBatch(options, queue, lane, batch.slice(middle))
-    return
+    if (batch.length === 1 && isLockTimeout(error)) queue.holdBack(batch)
+    else if (batch.length === 1 || !mayBeOfOneAct(error)) fail(queue, batch, error)
+    else return commitHalves(options, queue, lane, batch, error)
+    return undefined
   }
   // ══ the commit point: everything below only tells about what is durable ══
   queue.holdBack(batch.filter((_, index) => 'held' in verdicts[index]!))
-  answer(options, queue, batch, verdicts)
+  return () => answer(options, queue, batch, verdicts)
+}
+
+async function commitHalves<Item, Answer>(
+  options: GroupCommitOptions<Item, Answer>,
+  queue: LaneQueue<Act<Item, Answer>>,
+  lane: number,
+  batch: readonly ItemWaiter<Item, Answer>[],
+  error: unknown,
+): Promise<(() => void) | undefined> {
+  tell(options, () => options.onSplit?.(batch.length, error))
+  const middle = batch.length >> 1
+  const tellFirst = await commitBatch(options, queue, lane, batch.slice(0, middle))
+  tellFirst?.()
+  return commitBatch(options, queue, lane, batch.slice(middle))
 }
 
 function answer<Item, Answer>(

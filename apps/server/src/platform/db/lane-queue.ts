@@ -67,8 +67,11 @@ interface Detour<Act> {
 interface Worker<Act> {
   /** It never shares a turn with others. */
   isAlone(act: Act): boolean
-  /** Gives the waiters their turn; calls `done` or `holdBack` for each. Never rejects. */
-  work(waiters: readonly Waiter<Act>[]): Promise<void>
+  /**
+   * Gives the waiters their turn; calls `done` or `holdBack` for each. Never rejects.
+   * @returns what tells them, if it may wait until the next turn has begun: the database works while they are told
+   */
+  work(waiters: readonly Waiter<Act>[]): Promise<(() => void) | undefined>
 }
 
 export function createLaneQueue<Act>(limits: QueueLimits, worker: Worker<Act>): LaneQueue<Act> {
@@ -79,6 +82,7 @@ export function createLaneQueue<Act>(limits: QueueLimits, worker: Worker<Act>): 
   let bytes = 0
   let arrivals = 0
   let running: Promise<void> | undefined
+  let untold: (() => void) | undefined
   let isWatched = false
 
   function add(arrival: Arrival<Act>): boolean {
@@ -101,10 +105,27 @@ export function createLaneQueue<Act>(limits: QueueLimits, worker: Worker<Act>): 
     if (queue.length > 0) running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(drain)
   }
 
-  /** Nothing is awaited between finding the queue empty and saying so: whoever arrives later starts the lane anew. */
+  /**
+   * Those of a turn are told while the database works on the next one, and before anything of the next one is told.
+   * Nothing is awaited between finding the queue empty and saying so: whoever arrives later starts the lane anew.
+   */
   async function drain(): Promise<void> {
-    while (queue.length > 0) await worker.work(takeTurn())
+    while (queue.length > 0) {
+      const turn = takeTurn()
+      if (turn.some(({ act }) => worker.isAlone(act))) tellLast()
+      else if (untold !== undefined) setImmediate(tellLast)
+      const tell = await worker.work(turn)
+      tellLast()
+      untold = tell
+      if (queue.length === 0) tellLast()
+    }
     running = undefined
+  }
+
+  function tellLast(): void {
+    const tell = untold
+    untold = undefined
+    tell?.()
   }
 
   function takeTurn(): readonly Waiter<Act>[] {
