@@ -3,8 +3,11 @@ import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { listSuites, root } from './tools/suites.ts'
 
-// Starts the databases once per run; tests get their own schema or data folder from it.
-const globalSetup = join(root, 'packages/testkit/src/global-setup.ts')
+/** Starts the databases once per run; tests get their own schema or data folder from it. A suite may have more to set up. */
+const globalSetupOf = (suite: string): string[] =>
+  ['packages/testkit/src/global-setup.ts', `test/${suite}/global-setup.ts`]
+    .map((path) => join(root, path))
+    .filter((path) => existsSync(path))
 
 export default defineConfig({
   test: {
@@ -20,7 +23,7 @@ export default defineConfig({
         testTimeout: suite.testTimeoutMs,
         hookTimeout: Math.max(60_000, suite.testTimeoutMs),
         sequence: { groupOrder: index },
-        ...(existsSync(globalSetup) ? { globalSetup: [globalSetup] } : {}),
+        globalSetup: globalSetupOf(suite.name),
       },
     })),
   },

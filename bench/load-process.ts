@@ -202,6 +202,9 @@ const calls = {
     for (const { device } of input.senders) devices[device]!.socket.onFrame = () => delivered++
     return measured
   },
+  /** What arrives while nothing is sent from here. */
+  count: (input: { readonly warmUpMs: number; readonly ms: number }) =>
+    measure(input, { isOpen: false, isOver: false }),
   async get(input: { readonly url: string; readonly accessToken: string; readonly times: number }) {
     const samples: number[] = []
     const headers = { authorization: `Bearer ${input.accessToken}` }

@@ -2,12 +2,15 @@
 
 import { Session } from 'node:inspector/promises'
 import { Socket } from 'node:net'
-import type { ConversationId } from '@sotto/protocol'
+import type { ConversationId, TenantId } from '@sotto/protocol'
 import { loadConfig, migratePostgres, startServer, type RunningServer } from '@sotto/server'
+import type { StoredEntry } from '../apps/server/src/domains/conversations/conversation.model.ts'
+import { entryAppended } from '../apps/server/src/domains/conversations/conversations.topics.ts'
 import { listLogEntries } from '../apps/server/src/domains/conversations/log-store.ts'
 import { scopeOf } from '../apps/server/src/platform/context/context.ts'
 import { statement, type Db } from '../apps/server/src/platform/db/tx.ts'
 import { BENCH_ARGON2, createClinic, createConversations, inParallel, sendMany, type Person } from './lib/clinic.ts'
+import { startRounds, stopRounds } from './lib/rounds.ts'
 import { percentilesOf } from './lib/numbers.ts'
 import { readMemory, readUsage } from './lib/process-figures.ts'
 import { serveCalls } from './lib/rpc.ts'
@@ -55,6 +58,19 @@ const moveEnd = statement(
 )
 /** What a reader opens is real: the last entries are sent. */
 const SENT = 60
+
+interface RoundsInput {
+  readonly conversationIds: readonly string[]
+  readonly framesPerWrite: number
+}
+
+async function readLast(tenantId: TenantId, conversationId: string): Promise<StoredEntry> {
+  const range = { afterSeq: 0, beforeSeq: Number.MAX_SAFE_INTEGER, limit: 1, from: 'end' } as const
+  const [last] = await server.composition.db.withTx(scopeOf({ tenantId }), (tx) =>
+    listLogEntries(tx, tenantId, { ...range, conversationId: conversationId as ConversationId }),
+  )
+  return last!
+}
 
 const calls = {
   async start({ env }: { readonly env: Readonly<Record<string, string>> }) {
@@ -105,6 +121,26 @@ const calls = {
     }
     return percentilesOf(samples)
   },
+  /** Entries that are stored already, handed to the fan-out as if they were appended now: round by round to all rooms. */
+  async startRounds({ conversationIds, framesPerWrite }: RoundsInput) {
+    const { bus, registry } = server.composition
+    const { tenantId } = people[0]!.ctx
+    const ends = await Promise.all(conversationIds.map((conversationId) => readLast(tenantId, conversationId)))
+    let round = 0
+    startRounds(
+      () => {
+        for (const entry of ends)
+          for (let frame = 1; frame <= framesPerWrite; frame++)
+            bus.publish(entryAppended, {
+              tenantId,
+              entry: { ...entry, seq: entry.seq + round * framesPerWrite + frame },
+            })
+        round++
+      },
+      () => [...registry.all()].every(({ outgoing }) => outgoing.waitingBytes === 0),
+    )
+  },
+  stopRounds,
   figures: () => ({ ...readUsage(), writes, batches }),
   memory: readMemory,
   async startProfile() {

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
+import { startRounds, stopRounds } from './lib/rounds.ts'
 import { readMemory, readUsage } from './lib/process-figures.ts'
 import { serveCalls } from './lib/rpc.ts'
 
@@ -16,6 +17,7 @@ interface Room {
 const rooms = new Map<string, Room>()
 /** How many frames of a room go out in one write to a socket. */
 let framesPerWrite = 1
+let writes = 0
 
 const http = createServer()
 const webSockets = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false })
@@ -42,15 +44,24 @@ function passOnSoon(room: Room): void {
   setImmediate(passOn, room)
 }
 
+/** As many frames in each write as were asked for: not more, when more have come; the rest waits for its fellows. */
 function passOn(room: Room): void {
   room.isScheduled = false
-  const frames = room.waiting
-  room.waiting = []
+  while (room.waiting.length >= framesPerWrite) writeToAll(room, room.waiting.splice(0, framesPerWrite))
+}
+
+function writeToAll(room: Room, frames: readonly Buffer[]): void {
   for (const { webSocket, transport } of room.members) {
     transport.cork()
     for (const frame of frames) webSocket.send(frame, { binary: false })
     transport.uncork()
+    writes++
   }
+}
+
+interface RoundsInput {
+  readonly framesPerWrite: number
+  readonly frameBytes: number
 }
 
 const calls = {
@@ -62,7 +73,18 @@ const calls = {
     framesPerWrite = input.framesPerWrite
     for (const room of rooms.values()) room.waiting = []
   },
-  figures: readUsage,
+  figures: () => ({ ...readUsage(), writes }),
+  /** Frames to all, round by round. */
+  startRounds(input: RoundsInput) {
+    const frame = Buffer.alloc(input.frameBytes, 'x')
+    const frames = Array.from({ length: input.framesPerWrite }, () => frame)
+    const busy = [...rooms.values()].filter((room) => room.members.length > 0)
+    startRounds(
+      () => busy.forEach((room) => writeToAll(room, frames)),
+      () => busy.every(({ members }) => members.every(({ transport }) => transport.writableLength === 0)),
+    )
+  },
+  stopRounds,
   memory: readMemory,
 }
 

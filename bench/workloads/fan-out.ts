@@ -1,18 +1,18 @@
-/** Workloads b and d: many sockets, busy and idle, beside a bare `ws` server. */
+/** Workload b: entries to everyone in busy rooms, beside a bare `ws` server. */
 
 import { openGround } from '../lib/ground.ts'
 import { fixed, medianPass, medianRatio, ratio, whole } from '../lib/numbers.ts'
 import type { Section } from '../lib/report.ts'
 import { startPeer, type Peer } from '../lib/rpc.ts'
-import type { LoadCalls } from '../load-process.ts'
+import type { LoadCalls, SenderPlan } from '../load-process.ts'
 import type { ServerCalls } from '../server-process.ts'
 import type { BareSocketCalls } from '../ws-process.ts'
+import { connectAll, measureIdle } from './idle-sockets.ts'
 import { databaseNames, type Setting } from './setting.ts'
 
 const ROOM_MEMBERS = 50
 /** Messages on the way in each room: what is acknowledged together is sent on together, and arrives in one write. */
 const IN_FLIGHT = 4
-const TICKETS_AT_ONCE = 250
 
 export interface Wanted {
   readonly fanOut: boolean
@@ -32,21 +32,29 @@ export async function measureSockets(setting: Setting, wanted: Wanted): Promise<
   return sections
 }
 
-/** @returns how many sockets are open now: all of `people`, or as many as there was time for */
-async function connectAll(
-  server: Peer<ServerCalls>,
-  load: Peer<LoadCalls>,
-  url: string,
-  people: readonly number[],
-  msMax = Infinity,
-): Promise<number> {
-  const deadline = performance.now() + msMax
-  let open = 0
-  for (let from = 0; from < people.length && performance.now() < deadline; from += TICKETS_AT_ONCE) {
-    const tickets = await server.call('tickets', { people: people.slice(from, from + TICKETS_AT_ONCE) })
-    open = await load.call('connect', { url, tickets, isLive: true })
-  }
-  return open
+interface Bed {
+  readonly setting: Setting
+  readonly server: Peer<ServerCalls>
+  readonly load: Peer<LoadCalls>
+  readonly bare: Peer<BareSocketCalls>
+  readonly bareLoad: Peer<LoadCalls>
+  readonly conversationIds: readonly string[]
+  readonly senders: readonly SenderPlan[]
+  /** Of one entry, as it arrives. */
+  frameBytes: number
+}
+
+interface Pass {
+  readonly perSecond: number
+  readonly framesPerWrite: number
+  /** Of the thread that runs JavaScript, per delivery. */
+  readonly cpuUs: number
+}
+
+interface Kind {
+  readonly name: string
+  ours(bed: Bed): Promise<Pass>
+  bare(bed: Bed, ours: Pass): Promise<Pass>
 }
 
 async function measureFanOut(
@@ -59,16 +67,12 @@ async function measureFanOut(
   await using bareLoad = startPeer<LoadCalls>('load-process.ts')
   await using bare = startPeer<BareSocketCalls>('ws-process.ts')
   const rooms = sockets / ROOM_MEMBERS
+  const everyone = Array.from({ length: sockets }, (_, index) => index)
   const memberships = Array.from({ length: rooms }, (_, room) =>
-    Array.from({ length: ROOM_MEMBERS }, (_, member) => room * ROOM_MEMBERS + member),
+    everyone.slice(room * ROOM_MEMBERS, (room + 1) * ROOM_MEMBERS),
   )
   const conversationIds = await server.call('makeConversations', { memberships })
-  await connectAll(
-    server,
-    load,
-    url,
-    Array.from({ length: sockets }, (_, index) => index),
-  )
+  await connectAll(server, load, url, everyone)
   const senders = conversationIds.map((conversationId, room) => ({
     device: room * ROOM_MEMBERS,
     conversationId,
@@ -78,68 +82,23 @@ async function measureFanOut(
   for (let room = 0; room < rooms; room++)
     await bareLoad.call('connectBare', { url: bareUrl, count: ROOM_MEMBERS, room })
 
-  const { warmUpMs, ms, passes } = setting
   // Each device's live delivery is opened before anything is measured.
-  await load.call('send', { senders, warmUpMs: 500, ms: 500 })
-  const ours = []
-  const reference = []
-  for (let pass = 0; pass < passes; pass++) {
-    const before = await server.call('figures', undefined)
-    const sent = await load.call('send', { senders, warmUpMs, ms })
-    const after = await server.call('figures', undefined)
-    const all = (sent.delivered / ms) * (ms + warmUpMs)
-    const framesPerWrite = all / (after.writes - before.writes)
-    ours.push({
-      ...sent,
-      perSecond: sent.delivered / sent.seconds,
-      cpuUs: (after.mainUs - before.mainUs) / all,
-      framesPerWrite,
-    })
-    const perWrite = Math.max(1, Math.round(framesPerWrite))
-    await bare.call('coalesce', { framesPerWrite: perWrite })
-    const bareBefore = await bare.call('figures', undefined)
-    const echoed = await bareLoad.call('echo', {
-      senders: senders.map(({ device }) => ({ device, inFlight: 2 * perWrite })),
-      frameBytes: sent.frameBytes,
-      warmUpMs,
-      ms,
-    })
-    const bareAfter = await bare.call('figures', undefined)
-    const bareAll = (echoed.delivered / ms) * (ms + warmUpMs)
-    reference.push({
-      perSecond: echoed.delivered / echoed.seconds,
-      cpuUs: (bareAfter.mainUs - bareBefore.mainUs) / bareAll,
-      perWrite,
-    })
-  }
+  const { frameBytes } = await load.call('send', { senders, warmUpMs: 500, ms: 500 })
+  const bed: Bed = { setting, server, load, bare, bareLoad, conversationIds, senders, frameBytes }
+  const rows: (readonly string[])[] = []
+  for (const kind of [withDurableSends, alone]) rows.push(await measureKind(bed, kind, rooms))
   await load.call('disconnect', undefined)
-  const our = medianPass(ours, (pass) => pass.perSecond)
-  const beside = medianPass(reference, (pass) => pass.perSecond)
-  const part = medianRatio(
-    ours.map((pass) => pass.perSecond),
-    reference.map((pass) => pass.perSecond),
-  )
-  const row = [
-    `${rooms} × ${ROOM_MEMBERS}`,
-    whole(our.perSecond),
-    fixed(our.framesPerWrite),
-    fixed(our.cpuUs),
-    whole(beside.perSecond),
-    String(beside.perWrite),
-    fixed(beside.cpuUs),
-    ratio(part),
-    ratio(beside.cpuUs / our.cpuUs),
-  ]
-  process.stdout.write(`  ${setting.kind}, fan-out: ${row.join(' | ')}\n`)
   return {
     title: `b · Fan-out, ${databaseNames[setting.kind]}`,
     about:
-      `Rooms of ${ROOM_MEMBERS}, ${IN_FLIGHT} durable messages on the way in each, every member on a live socket; what arrives is counted at the clients. ` +
-      'Beside: a bare `ws` server passing on frames of the same size, as many in one write, without a database behind it. CPU is that of the thread that runs JavaScript, durable sends included.',
+      `${rooms} rooms of ${ROOM_MEMBERS}, every member on a live socket; what arrives is counted at the clients. ` +
+      'Alone: entries that are stored already are handed to the fan-out, which finds who may see them, opens and serialises each once, and writes, round by round; a bare `ws` server does its rounds with frames of the same size, as many in one write. ' +
+      `With durable sends: ${IN_FLIGHT} messages on the way in each room, from the command to every member; beside, clients whose frames the bare server passes on without storing anything. ` +
+      'CPU is that of the thread that runs JavaScript.',
     tables: [
       {
         head: [
-          'rooms',
+          'fan-out',
           'deliveries/s',
           'frames per write',
           'CPU µs/delivery',
@@ -149,77 +108,92 @@ async function measureFanOut(
           'ratio',
           'ratio by CPU',
         ],
-        rows: [row],
+        rows,
       },
     ],
   }
 }
 
-/** On a busy machine fewer than all sockets are weighed; the table says how many. */
-const CONNECTING_MS_MAX = 60_000
-
-async function measureIdle(setting: Setting, server: Peer<ServerCalls>, url: string, people: number): Promise<Section> {
-  await using load = startPeer<LoadCalls>('load-process.ts')
-  await using bareLoad = startPeer<LoadCalls>('load-process.ts')
-  await using bare = startPeer<BareSocketCalls>('ws-process.ts')
-  const { url: bareUrl } = await bare.call('start', undefined)
-  // The first fifth warms both sides up: what one socket costs is the slope from there on.
-  const first = people
-  const wanted = people * 5
-  const before = performance.now()
-  await connectAll(
-    server,
-    load,
-    url,
-    Array.from({ length: first }, (_, index) => index),
-  )
-  const oursFirst = await server.call('memory', undefined)
-  const connecting = performance.now()
-  const again = Array.from({ length: wanted - first }, (_, index) => index % people)
-  const last = await connectAll(server, load, url, again, CONNECTING_MS_MAX)
-  const connectsPerSecond = (last - first) / ((performance.now() - connecting) / 1000)
-  const oursLast = await server.call('memory', undefined)
-  await bareLoad.call('connectBare', { url: bareUrl, count: first, room: 0 })
-  const bareFirst = await bare.call('memory', undefined)
-  await bareLoad.call('connectBare', { url: bareUrl, count: last - first, room: 0 })
-  const bareLast = await bare.call('memory', undefined)
-  const perSocket = (from: { rssBytes: number; heapBytes: number }, to: { rssBytes: number; heapBytes: number }) => ({
-    rss: (to.rssBytes - from.rssBytes) / (last - first) / 1000,
-    heap: (to.heapBytes - from.heapBytes) / (last - first) / 1000,
-  })
-  const our = perSocket(oursFirst, oursLast)
-  const beside = perSocket(bareFirst, bareLast)
+async function measureKind(bed: Bed, kind: Kind, rooms: number): Promise<readonly string[]> {
+  const ours: Pass[] = []
+  const reference: Pass[] = []
+  for (let pass = 0; pass < bed.setting.passes; pass++) {
+    const our = await kind.ours(bed)
+    ours.push(our)
+    reference.push(await kind.bare(bed, our))
+  }
+  const our = medianPass(ours, (pass) => pass.perSecond)
+  const beside = medianPass(reference, (pass) => pass.perSecond)
+  const ratioOf = (figure: (pass: Pass) => number) => medianRatio(ours.map(figure), reference.map(figure))
   const row = [
-    whole(last),
-    fixed(our.rss),
-    fixed(our.heap),
-    fixed(beside.rss),
-    fixed(beside.heap),
-    `**${fixed(our.rss - beside.rss)}** / **${fixed(our.heap - beside.heap)}**`,
-    whole(connectsPerSecond),
+    kind.name,
+    whole(our.perSecond),
+    fixed(our.framesPerWrite),
+    fixed(our.cpuUs),
+    whole(beside.perSecond),
+    fixed(beside.framesPerWrite),
+    fixed(beside.cpuUs),
+    ratio(ratioOf((pass) => pass.perSecond)),
+    ratio(1 / ratioOf((pass) => pass.cpuUs)),
   ]
-  process.stdout.write(
-    `  ${setting.kind}, idle sockets: ${row.join(' | ')} (${fixed((performance.now() - before) / 1000)} s)\n`,
-  )
-  await load.call('disconnect', undefined)
+  process.stdout.write(`  ${bed.setting.kind}, fan-out, ${rooms} rooms: ${row.join(' | ')}\n`)
+  return row
+}
+
+const withDurableSends: Kind = {
+  name: 'with durable sends',
+  async ours(bed) {
+    const { warmUpMs, ms } = bed.setting
+    return passOf(bed, bed.server, () => bed.load.call('send', { senders: bed.senders, warmUpMs, ms }))
+  },
+  async bare(bed, { framesPerWrite }) {
+    const { warmUpMs, ms } = bed.setting
+    const perWrite = Math.max(1, Math.round(framesPerWrite))
+    await bed.bare.call('coalesce', { framesPerWrite: perWrite })
+    const senders = bed.senders.map(({ device }) => ({ device, inFlight: 2 * perWrite }))
+    return passOf(bed, bed.bare, () => bed.bareLoad.call('echo', { senders, frameBytes: bed.frameBytes, warmUpMs, ms }))
+  },
+}
+
+const alone: Kind = {
+  name: 'alone',
+  ours: (bed) => roundsOf(bed, bed.server, bed.load, bed.conversationIds),
+  bare: (bed) => roundsOf(bed, bed.bare, bed.bareLoad, []),
+}
+
+async function roundsOf(
+  bed: Bed,
+  sender: Peer<ServerCalls> | Peer<BareSocketCalls>,
+  receiver: Peer<LoadCalls>,
+  conversationIds: readonly string[],
+): Promise<Pass> {
+  const { warmUpMs, ms } = bed.setting
+  const round = { conversationIds, framesPerWrite: IN_FLIGHT, frameBytes: bed.frameBytes }
+  return passOf(bed, sender, async () => {
+    await (sender as Peer<Rounds>).call('startRounds', round)
+    const counted = await receiver.call('count', { warmUpMs, ms })
+    await (sender as Peer<Rounds>).call('stopRounds', undefined)
+    return counted
+  })
+}
+
+/** What both servers do by themselves. */
+type Rounds = Pick<ServerCalls, 'startRounds' | 'stopRounds'>
+
+/** Reckons what a server spent over a pass, its warm-up included, to what was delivered in it. */
+async function passOf(
+  { setting: { warmUpMs, ms } }: Bed,
+  peer: Peer<ServerCalls> | Peer<BareSocketCalls>,
+  run: () => Promise<{ readonly delivered: number; readonly seconds: number }>,
+): Promise<Pass> {
+  const figures = () => (peer as Peer<BareSocketCalls>).call('figures', undefined)
+  const before = await figures()
+  const { delivered, seconds } = await run()
+  const after = await figures()
+  const all = (delivered / ms) * (ms + warmUpMs)
   return {
-    title: `d · Idle signed-in sockets, ${databaseNames[setting.kind]}`,
-    about:
-      `Each socket has its ticket, its audit record, and is subscribed; ${whole(people)} sessions with up to five sockets each, of people who are in no conversation yet. ` +
-      'kB per socket from the first fifth to all of them, after full collections, smallest of several samples; heap is what JavaScript holds with its buffers, and the steadier of the two, because the process keeps room that it had before. Beside: `ws` with as many sockets and nothing else.',
-    tables: [
-      {
-        head: [
-          'sockets',
-          'RSS kB',
-          'heap kB',
-          'bare RSS kB',
-          'bare heap kB',
-          'more than bare, kB: RSS / heap',
-          'connects/s',
-        ],
-        rows: [row],
-      },
-    ],
+    perSecond: delivered / seconds,
+    framesPerWrite: all / (after.writes - before.writes),
+    cpuUs: (after.mainUs - before.mainUs) / all,
   }
 }

@@ -1,11 +1,8 @@
 /** Real browsers before a real server: people sign in on devices of their own, and everything that must not happen is noted. */
 
-import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { AxeBuilder } from '@axe-core/playwright'
 import {
   startTestServer,
@@ -16,6 +13,7 @@ import {
   type TestServerOptions,
 } from '@sotto/testkit'
 import { chromium, type BrowserContextOptions, type Page } from 'playwright-core'
+import { builtPage } from './global-setup.ts'
 import { isScrolledSideways, twoFrames, watchPage } from './in-page.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -63,9 +61,8 @@ export interface Stage extends AsyncDisposable {
 
 /** @param options  of the server */
 export async function setStage(options: Pick<TestServerOptions, 'clock'> = {}): Promise<Stage> {
-  const pageDir = await mkdtemp(join(tmpdir(), 'sotto-page-'))
   await mkdir(screenshots, { recursive: true })
-  await buildPage(pageDir)
+  const pageDir = builtPage()
   const server = await startTestServer('pglite', { ...options, pageDir })
   const clinic = await server.createClinic()
   const browser = await chromium.launch({ executablePath, args: chromiumArguments })
@@ -97,19 +94,8 @@ export async function setStage(options: Pick<TestServerOptions, 'clock'> = {}): 
     async [Symbol.asyncDispose]() {
       await browser.close()
       await server[Symbol.asyncDispose]()
-      await rm(pageDir, { recursive: true, force: true })
     },
   }
-}
-
-/** As it is shipped, in a process of its own: a test run is no production build. */
-async function buildPage(outDir: string): Promise<void> {
-  const vite = join(root, 'node_modules/vite/bin/vite.js')
-  const page = join(root, 'apps/chat')
-  await promisify(execFile)(process.execPath, [vite, 'build', '--outDir', outDir, '--emptyOutDir', page], {
-    cwd: page,
-    env: { ...process.env, NODE_ENV: 'production' },
-  })
 }
 
 export async function signIn(page: Page, login: string, password = TEST_PASSWORD): Promise<void> {
