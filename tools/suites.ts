@@ -16,8 +16,11 @@ export interface Suite {
   readonly onDisk: boolean
 }
 
-/** Two at most: more would test less of what people's own machines do. One file more than that: some wait for time-outs. */
+/** Two at most: more would test less of what people's own machines do. */
 const CORES = Math.min(2, availableParallelism())
+/** More files than cores at once: they wait for disks, time-outs and processes for a good part of their time. */
+const FILES = CORES + 2
+const FILES_OF_LAST = CORES + 1
 
 export const root = join(import.meta.dirname, '..')
 
@@ -36,14 +39,14 @@ export function listSuites(long = process.env['SOTTO_TEST_LONG'] === '1'): reado
     {
       name: 'unit',
       include: ['apps/*/**/*.test.{ts,tsx}', 'packages/*/**/*.test.{ts,tsx}', 'tools/**/*.test.ts'],
-      workers: CORES + 1,
+      workers: FILES,
       testTimeoutMs: 30_000 * factor,
       onDisk: false,
     },
     ...ordered.map((name) => ({
       name,
       include: [`test/${name}/**/*.test.ts`],
-      workers: LAST.includes(name) ? CORES : CORES + 1,
+      workers: LAST.includes(name) ? FILES_OF_LAST : FILES,
       testTimeoutMs: (name === 'faults' ? 300_000 : 120_000) * factor,
       onDisk: name === 'faults' || name === 'flows',
     })),

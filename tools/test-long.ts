@@ -10,7 +10,7 @@ import { listSuiteFiles, listSuites, root, type Suite } from './suites.ts'
 /** The page that carries the last full run. It is written by that run, so it is not part of what was tested. */
 const PAGE = 'docs/reference/test-long.md'
 /** Enough to share the cost of starting the databases, few enough to lose little when the run is stopped. */
-const FILES_AT_ONCE = 8
+const FILES_AT_ONCE = 16
 
 const STATE = join(root, '.cache', 'test-long.json')
 
@@ -45,7 +45,7 @@ export async function runLong(options: LongOptions): Promise<Counts> {
     const files = listSuiteFiles(suite)
     const left = files.filter((file) => state.files[file]?.counts.failed !== 0)
     say(`\n── ${suite.name}: ${files.length} files, ${files.length - left.length} of them done ──`)
-    const size = suite.onDisk ? 1 : FILES_AT_ONCE
+    const size = suite.onDisk ? suite.workers : FILES_AT_ONCE
     for (let at = 0; at < left.length; at += size) {
       Object.assign(state.files, await runFiles(suite, left.slice(at, at + size), state.seed))
       writeState(state)

@@ -130,8 +130,16 @@ async function findViolations(page: Page, rules: readonly string[] | null): Prom
   return violations.map(({ id, nodes }) => ({ rule: id, where: nodes.map(({ target }) => target.join(' ')) }))
 }
 
-/** Looks at the page in both themes and at both widths: axe, a picture, and no sideways scrolling. */
-export async function inspect(page: Page, name: string): Promise<readonly unknown[]> {
+/**
+ * Looks at the page in both themes and at both widths: axe, a picture, and no sideways scrolling.
+ *
+ * @param options.ruleWidths  where all rules are tried: both, unless the page is long and the same at both
+ */
+export async function inspect(
+  page: Page,
+  name: string,
+  { ruleWidths = [360, 1440] }: { readonly ruleWidths?: readonly number[] } = {},
+): Promise<readonly unknown[]> {
   const found: unknown[] = []
   const before = page.viewportSize()
   for (const viewport of [
@@ -146,7 +154,8 @@ export async function inspect(page: Page, name: string): Promise<readonly unknow
       await page.screenshot({ path: join(screenshots, `${place}.png`) })
       const rules = colorScheme === 'light' ? null : COLOUR_RULES
       // The colours are the same at both widths.
-      const violations = rules !== null && viewport.width > 360 ? [] : await findViolations(page, rules)
+      const isTried = rules === null ? ruleWidths.includes(viewport.width) : viewport.width === 360
+      const violations = isTried ? await findViolations(page, rules) : []
       found.push(...violations.map((violation) => ({ place, ...violation })))
       if (await scrollsSideways(page)) found.push({ place, rule: 'scrolls sideways' })
     }

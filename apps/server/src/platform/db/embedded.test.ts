@@ -16,6 +16,8 @@ const publish = statement(
   'test.publish',
   `insert into outbox (tenant_id, outbox_id, topic, key, payload) values ($1, $2, 'message.sent', $3, '{}')`,
 )
+/** Under load, with the whole server: test/faults/kill-server.test.ts. */
+const ROUNDS = process.env['SOTTO_TEST_LONG'] === '1' ? [1, 2, 3] : [2]
 const writer = new URL('./embedded-writer.fixture.ts', import.meta.url)
 
 async function folder(): Promise<string> {
@@ -57,7 +59,7 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
     expect(await db.ownerQuery(`select key from sotto.outbox`)).toEqual([{ key: 'kept' }])
   })
 
-  test.each([1, 2, 3])('loses nothing that was acknowledged when it is killed, round %i', async (round) => {
+  test.each(ROUNDS)('loses nothing that was acknowledged when it is killed, round %i', async (round) => {
     const dataDir = await folder()
     const acknowledged = await writeUntilKilled(dataDir, 40 * round)
     await using db = await openEmbeddedAt(dataDir)
