@@ -1,7 +1,9 @@
 import type { Rooms } from './compose-rooms.ts'
 import type { ConversationId, TenantId, UserId } from '@sotto/protocol'
 import {
+  awaitConversation,
   conversationChanged,
+  conversationDoubted,
   cursorMoved,
   entryAppended,
   listAudience,
@@ -22,8 +24,11 @@ import { scopeOf, type Ctx } from '../platform/context/context.ts'
 export function composeRealtime(rooms: Rooms) {
   const { bus, clock, db, identity, limits, log, deliveries, presenceDeps } = rooms
   const registry = createRegistry()
-  const audiences = createAudiences((tenantId, conversationId) =>
-    db.withTx(scopeOf({ tenantId }), (tx) => listAudience(tx, tenantId, conversationId)),
+  const audiences = createAudiences((tenantId, conversationId, isInDoubt) =>
+    db.withTx(scopeOf({ tenantId }), async (tx) => {
+      if (isInDoubt) await awaitConversation(tx, tenantId, conversationId)
+      return listAudience(tx, tenantId, conversationId)
+    }),
   )
   const endings = createEndings(log)
   const delivering = createDelivering({ records: deliveries, endings, log })
@@ -63,6 +68,10 @@ function subscribeFanOut({ bus, db, sealer, keys, kept }: Rooms, fanOut: FanOut)
   bus.subscribe(conversationChanged, ({ tenantId, conversationId }) => {
     kept.forgetConversation(conversationId)
     fanOut.conversationChanged(tenantId, conversationId)
+  })
+  bus.subscribe(conversationDoubted, ({ tenantId, conversationId }) => {
+    kept.forgetConversation(conversationId)
+    fanOut.conversationDoubted(tenantId, conversationId)
   })
   bus.subscribe(membershipChanged, ({ tenantId, conversationId, joined, left }) => {
     kept.forgetConversation(conversationId)

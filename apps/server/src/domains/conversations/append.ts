@@ -11,6 +11,7 @@ import {
   type GroupCommit,
   type Verdict,
 } from '../../platform/db/group-commit.ts'
+import { DatabaseUnavailable } from '../../platform/db/errors.ts'
 import type { Db, LaneTx, Tx } from '../../platform/db/tx.ts'
 import { checkGrant, type Grant } from '../../platform/grant/grant.ts'
 import type { Log } from '../../platform/log/log.ts'
@@ -20,7 +21,7 @@ import type { AuditItem, AuditRecord } from '../audit/index.ts'
 import { findLiveMembers, lockMembers } from './conversation-store.ts'
 import { nextPlace, type LogEnd, type NewEntry, type StoredEntry } from './conversation.model.ts'
 import { encodePayload, findReadableKey, resealBody, sealBody, type BodyDeps } from './render-entry.ts'
-import { conversationChanged, entryAppended } from './conversations.topics.ts'
+import { conversationChanged, conversationDoubted, entryAppended } from './conversations.topics.ts'
 import {
   entryKey,
   findConversationIds,
@@ -126,11 +127,12 @@ export function createAppender(deps: AppendDeps): Appender {
       checkGrant(grant, ctx, deps.clock.now())
       const { deviceId } = ctx
       const submitted = { ctx, conversationId: grant.resourceId, deviceId, entryId: item.entryId, item }
-      return (await commits.submit(grant.resourceId, submitted)).sent
+      const accepted = await doubting(deps, ctx, grant.resourceId, commits.submit(grant.resourceId, submitted))
+      return accepted.sent
     },
     async change(ctx, conversationId, change) {
       let appended: StoredEntry[] = []
-      return commits.alone(
+      const changing = commits.alone(
         conversationId,
         async (tx) => {
           appended = []
@@ -140,8 +142,20 @@ export function createAppender(deps: AppendDeps): Appender {
         },
         () => appended.forEach((entry) => deps.bus.publish(entryAppended, { tenantId: ctx.tenantId, entry })),
       )
+      return doubting(deps, ctx, conversationId, changing)
     },
     idle: () => commits.idle(),
+  }
+}
+
+/** Who delivers is told also when nobody knows whether there is something to deliver, or still somebody to deliver to. */
+async function doubting<T>(deps: AppendDeps, ctx: Ctx, conversationId: ConversationId, act: Promise<T>): Promise<T> {
+  try {
+    return await act
+  } catch (error) {
+    if (error instanceof DatabaseUnavailable && error.outcome === 'unknown')
+      deps.bus.publish(conversationDoubted, { tenantId: ctx.tenantId, conversationId })
+    throw error
   }
 }
 

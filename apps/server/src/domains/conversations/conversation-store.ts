@@ -282,6 +282,17 @@ export async function updateConversationRow(
   ])
 }
 
+// Whoever appends or changes has the row for itself (`log.lock`): this waits until that is committed or has not happened.
+const awaitRow = statement<never>(
+  'conversation.await',
+  'select from conversation where tenant_id = $1 and conversation_id = $2 for share',
+)
+
+/** Waits for a change of the conversation that may be under way, of a transaction whose answer nobody will get. */
+export async function awaitConversation(tx: Tx, tenantId: TenantId, conversationId: ConversationId): Promise<void> {
+  await tx.rows(awaitRow, [tenantId, conversationId])
+}
+
 export interface LiveMember {
   readonly conversationId: ConversationId
   readonly userId: UserId

@@ -17,6 +17,11 @@ export const conversationChanged = topic<{ readonly tenantId: TenantId; readonly
   'conversation.changed',
 )
 
+/** Something was done to a conversation, and whether it has happened is not known: the answer of its commit was lost. */
+export const conversationDoubted = topic<{ readonly tenantId: TenantId; readonly conversationId: ConversationId }>(
+  'conversation.doubted',
+)
+
 /** Users joined or left. */
 export const membershipChanged = topic<{
   readonly tenantId: TenantId

@@ -1,7 +1,14 @@
 /** The door of the conversations room. */
 export { createAppender, type Appender, type AppendDeps } from './append.ts'
 export { conversationsRoutes } from './conversations.routes.ts'
-export { conversationChanged, cursorMoved, entryAppended, membershipChanged } from './conversations.topics.ts'
+export { awaitConversation } from './conversation-store.ts'
+export {
+  conversationChanged,
+  conversationDoubted,
+  cursorMoved,
+  entryAppended,
+  membershipChanged,
+} from './conversations.topics.ts'
 export { createDeliveries } from './deliveries.ts'
 export { listLogEntries } from './log-store.ts'
 export { listAudience } from './member-store.ts'

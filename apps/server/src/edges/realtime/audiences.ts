@@ -8,14 +8,15 @@ export type Audience = ReadonlyMap<UserId, number>
 export interface Audiences {
   /** From memory, without waiting; undefined when it must be loaded. */
   known(tenantId: TenantId, conversationId: ConversationId): Audience | undefined
-  load(tenantId: TenantId, conversationId: ConversationId): Promise<Audience>
+  /** @param isInDoubt  a change may be under way: its end is waited for */
+  load(tenantId: TenantId, conversationId: ConversationId, isInDoubt?: boolean): Promise<Audience>
   forget(tenantId: TenantId, conversationId: ConversationId): void
 }
 
 const AUDIENCES_MAX = 20_000
 
 export function createAudiences(
-  read: (tenantId: TenantId, conversationId: ConversationId) => Promise<Audience>,
+  read: (tenantId: TenantId, conversationId: ConversationId, isInDoubt: boolean) => Promise<Audience>,
 ): Audiences {
   const audiences = createBoundedMap<Audience>(AUDIENCES_MAX)
   /** Loads under way. `forget` takes a key away: what was read before is not kept after. */
@@ -23,12 +24,12 @@ export function createAudiences(
   const keyOf = (tenantId: TenantId, conversationId: ConversationId) => `${tenantId}/${conversationId}`
   return {
     known: (tenantId, conversationId) => audiences.get(keyOf(tenantId, conversationId)),
-    async load(tenantId, conversationId) {
+    async load(tenantId, conversationId, isInDoubt = false) {
       const key = keyOf(tenantId, conversationId)
       const load = Symbol('load')
       loading.set(key, load)
       try {
-        const audience = await read(tenantId, conversationId)
+        const audience = await read(tenantId, conversationId, isInDoubt)
         if (loading.get(key) === load) audiences.set(key, audience)
         return audience
       } finally {

@@ -14,9 +14,16 @@ export interface DeliveryRecords {
   ): Promise<void>
 }
 
+/** An entry on its way to sockets. */
+export interface DueFrame {
+  readonly seq: number
+  readonly frame: EncodedFrame
+}
+
 /** Puts entries on sockets, each conversation after its subscription is durable: no record, no byte. */
 export interface Delivering {
-  deliver(connection: Connection, conversationId: ConversationId, seq: number, frame: EncodedFrame): void
+  /** @param due  in the order of the log, not empty */
+  deliver(connection: Connection, conversationId: ConversationId, due: readonly DueFrame[]): void
   /** Ends delivery of one conversation, or of all because the socket has closed, and records how far it came. */
   end(connection: Connection, conversationId?: ConversationId): void
   /** Resolves when every opening is recorded, or could not be, and every ending is at least kept. */
@@ -38,13 +45,9 @@ export function createDelivering(deps: {
     void work.then(() => pending.delete(work))
   }
 
-  async function open(
-    connection: Connection,
-    conversationId: ConversationId,
-    seq: number,
-    frame: EncodedFrame,
-  ): Promise<void> {
-    const waiting = [{ seq, frame }]
+  async function open(connection: Connection, conversationId: ConversationId, due: readonly DueFrame[]): Promise<void> {
+    const { seq } = due[0]!
+    const waiting = [...due]
     const opening = { kind: 'opening' as const, waiting }
     connection.deliveries.set(conversationId, opening)
     let deliveryId: string | undefined
@@ -61,9 +64,13 @@ export function createDelivering(deps: {
     if (!isCurrent) return record(connection.ctx, [{ deliveryId, lastSeq: seq - 1 }])
     const delivery = { kind: 'open' as const, deliveryId, lastSeq: 0 }
     connection.deliveries.set(conversationId, delivery)
-    for (const one of waiting) {
-      connection.outgoing.send(one.frame)
-      delivery.lastSeq = one.seq
+    put(connection, delivery, waiting)
+  }
+
+  function put(connection: Connection, delivery: { lastSeq: number }, due: readonly DueFrame[]): void {
+    for (const { seq, frame } of due) {
+      connection.outgoing.send(frame)
+      delivery.lastSeq = seq
     }
   }
 
@@ -74,13 +81,12 @@ export function createDelivering(deps: {
   }
 
   return {
-    deliver(connection, conversationId, seq, frame) {
+    deliver(connection, conversationId, due) {
       if (gone.has(connection)) return
       const delivery = connection.deliveries.get(conversationId)
-      if (delivery === undefined) return track(open(connection, conversationId, seq, frame))
-      if (delivery.kind === 'opening') return void delivery.waiting.push({ seq, frame })
-      connection.outgoing.send(frame)
-      delivery.lastSeq = seq
+      if (delivery === undefined) track(open(connection, conversationId, due))
+      else if (delivery.kind === 'opening') delivery.waiting.push(...due)
+      else put(connection, delivery, due)
     },
     end(connection, conversationId) {
       if (conversationId === undefined) gone.add(connection)

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   limitDefaults,
   type ConversationId,
@@ -16,7 +17,7 @@ import { Problem } from '../../platform/problem/problem.ts'
 import { logTampering } from '../gate/gate.ts'
 import type { Audience, Audiences } from './audiences.ts'
 import { send, type Connection } from './connection.ts'
-import type { Delivering } from './delivering.ts'
+import type { Delivering, DueFrame } from './delivering.ts'
 import { encodeFrame, type EncodedFrame } from './outgoing.ts'
 import type { Registry } from './registry.ts'
 
@@ -27,6 +28,8 @@ export interface FanOut {
   typingSignalled(tenantId: TenantId, conversationId: ConversationId, userId: UserId, typing: boolean): void
   presenceChanged(tenantId: TenantId, presence: Presence): void
   conversationChanged(tenantId: TenantId, conversationId: ConversationId): void
+  /** Something may have happened to it: finds out, and tells who is a member now and who no longer is. */
+  conversationDoubted(tenantId: TenantId, conversationId: ConversationId): void
   membershipChanged(
     tenantId: TenantId,
     conversationId: ConversationId,
@@ -57,19 +60,27 @@ export interface FanOutDeps {
 
 /** Sessions that ended lately, for sockets that were on their way in. */
 const ENDED_MAX = 10_000
+/** Between two looks at a conversation in doubt; after so many without an answer the sockets are cut, come back and sync. */
+const DOUBT_EVERY_MS = 250
+const DOUBT_LOOKS_MAX = 40
 
 /**
  * One serialisation for each entry, many sockets. The entries of a conversation go out in order: each waits for the one
- * before it, and a membership entry renews the audience before what follows is delivered.
+ * before it, or goes with it, and a membership entry renews the audience before what follows is delivered.
  */
 export function createFanOut(deps: FanOutDeps): FanOut {
   const { registry, audiences, delivering } = deps
   const queues = new Map<string, Promise<void>>()
+  /** By conversation: the entries at the end of its queue, as long as nothing else stands behind them. */
+  const runs = new Map<string, AppendedEntry[]>()
   const ended = createBoundedMap<string>(ENDED_MAX)
+  /** Conversations in doubt whose turn has not come. */
+  const doubted = new Set<string>()
 
   /** Runs in order with everything else of the conversation. A lost frame is repaired by the client: it sees the gap. */
   function inOrder(tenantId: TenantId, conversationId: ConversationId, fn: () => Promise<void>): void {
     const key = `${tenantId}/${conversationId}`
+    runs.delete(key)
     const before = queues.get(key) ?? Promise.resolve()
     const after = before.then(fn).catch((error: unknown) => {
       if (error instanceof Problem && error.code === 'keys/tampered') logTampering(deps.log, error, { tenantId })
@@ -95,37 +106,50 @@ export function createFanOut(deps: FanOutDeps): FanOut {
       for (const userId of audience.keys()) {
         const frame = frameFor(userId, audience)
         if (frame === undefined) continue
-        for (const connection of liveOf(tenantId, userId)) connection.outgoing.send(frame)
+        for (const connection of registry.ofUser(tenantId, userId))
+          if (connection.isLive) connection.outgoing.send(frame)
       }
     })
   }
 
-  function liveOf(tenantId: TenantId, userId: UserId): readonly Connection[] {
-    return [...registry.ofUser(tenantId, userId)].filter((connection) => connection.isLive)
-  }
-
-  async function deliverEntry(tenantId: TenantId, entry: AppendedEntry): Promise<void> {
-    const { conversationId, seq } = entry
-    if (entry.isMembership) audiences.forget(tenantId, conversationId)
-    const receivers = await findReceivers(tenantId, conversationId, seq)
+  /** Entries of one conversation that are told in one go, with nothing between them. */
+  async function deliverRun(
+    tenantId: TenantId,
+    conversationId: ConversationId,
+    run: readonly AppendedEntry[],
+  ): Promise<void> {
+    const receivers = await findReceivers(tenantId, conversationId, run.at(-1)!.seq)
     if (receivers.length === 0) return
-    const frame = await cuttingOnFailure(receivers, async () =>
-      encodeFrame(JSON.stringify({ op: 'entry', entry: await entry.open() } satisfies Frame)),
+    const due = await cuttingOnFailure(
+      receivers.map(({ connection }) => connection),
+      () => Promise.all(run.map(openEntry)),
     )
-    for (const connection of receivers) delivering.deliver(connection, conversationId, seq, frame)
+    for (const { connection, fromSeq } of receivers) {
+      const visible = fromSeq <= due[0]!.seq ? due : due.filter(({ seq }) => seq >= fromSeq)
+      delivering.deliver(connection, conversationId, visible)
+    }
   }
 
+  async function openEntry(entry: AppendedEntry): Promise<DueFrame> {
+    const frame = JSON.stringify({ op: 'entry', entry: await entry.open() } satisfies Frame)
+    return { seq: entry.seq, frame: encodeFrame(frame) }
+  }
+
+  /** Live sockets of those who may see the entry at `seq`, and from where on each may see the log. */
   async function findReceivers(
     tenantId: TenantId,
     conversationId: ConversationId,
     seq: number,
-  ): Promise<readonly Connection[]> {
+  ): Promise<readonly { readonly connection: Connection; readonly fromSeq: number }[]> {
     const audience =
       audiences.known(tenantId, conversationId) ??
       (await cuttingOnFailure(allLiveOf(tenantId), () => audiences.load(tenantId, conversationId)))
-    const receivers: Connection[] = []
-    for (const [userId, firstVisibleSeq] of audience)
-      if (seq >= firstVisibleSeq) receivers.push(...liveOf(tenantId, userId))
+    const receivers: { connection: Connection; fromSeq: number }[] = []
+    for (const [userId, fromSeq] of audience) {
+      if (seq < fromSeq) continue
+      for (const connection of registry.ofUser(tenantId, userId))
+        if (connection.isLive) receivers.push({ connection, fromSeq })
+    }
     return receivers
   }
 
@@ -137,6 +161,42 @@ export function createFanOut(deps: FanOutDeps): FanOut {
       for (const connection of receivers) connection.close(4503)
       throw error
     }
+  }
+
+  async function settleDoubt(tenantId: TenantId, conversationId: ConversationId): Promise<void> {
+    const audience = await cuttingOnFailure(allLiveOf(tenantId), () => loadInDoubt(tenantId, conversationId))
+    const left = allLiveOf(tenantId)
+      .filter(({ ctx, deliveries }) => deliveries.has(conversationId) && !audience.has(ctx.userId))
+      .map(({ ctx }) => ctx.userId)
+    endMemberships(tenantId, conversationId, [...new Set(left)])
+    tellChanged(tenantId, conversationId)
+  }
+
+  async function loadInDoubt(tenantId: TenantId, conversationId: ConversationId): Promise<Audience> {
+    for (let looksLeft = DOUBT_LOOKS_MAX; ; looksLeft--) {
+      try {
+        return await audiences.load(tenantId, conversationId, true)
+      } catch (error) {
+        if (looksLeft === 0) throw error
+      }
+      await delay(DOUBT_EVERY_MS, undefined, { ref: false })
+    }
+  }
+
+  function endMemberships(tenantId: TenantId, conversationId: ConversationId, left: readonly UserId[]): void {
+    for (const userId of left) {
+      for (const connection of registry.ofUser(tenantId, userId)) {
+        delivering.end(connection, conversationId)
+        send(connection, { op: 'capabilities', conversationId, can: [] })
+        narrowWatch(connection)
+      }
+      for (const connection of registry.watchersOf(tenantId, userId)) narrowWatch(connection)
+    }
+  }
+
+  function tellChanged(tenantId: TenantId, conversationId: ConversationId): void {
+    const frame = encodeFrame(JSON.stringify({ op: 'conversation', conversationId } satisfies Frame))
+    broadcast(tenantId, conversationId, () => frame)
   }
 
   function allLiveOf(tenantId: TenantId): readonly Connection[] {
@@ -168,8 +228,21 @@ export function createFanOut(deps: FanOutDeps): FanOut {
 
   return {
     entryAppended(tenantId, entry) {
-      if (registry.size > 0) inOrder(tenantId, entry.conversationId, () => deliverEntry(tenantId, entry))
-      else if (entry.isMembership) audiences.forget(tenantId, entry.conversationId)
+      const { conversationId, isMembership } = entry
+      if (registry.size === 0) {
+        if (isMembership) audiences.forget(tenantId, conversationId)
+        return
+      }
+      const key = `${tenantId}/${conversationId}`
+      const before = runs.get(key)
+      if (before !== undefined && !isMembership) return void before.push(entry)
+      const run = [entry]
+      inOrder(tenantId, conversationId, () => {
+        if (isMembership) audiences.forget(tenantId, conversationId)
+        else if (runs.get(key) === run) runs.delete(key)
+        return deliverRun(tenantId, conversationId, run)
+      })
+      if (!isMembership) runs.set(key, run)
     },
     cursorMoved(tenantId, conversationId, { unread, asOfSeq, ...cursor }) {
       const frame = encodeFrame(JSON.stringify({ op: 'cursor', conversationId, cursor } satisfies Frame))
@@ -187,22 +260,21 @@ export function createFanOut(deps: FanOutDeps): FanOut {
       for (const connection of registry.watchersOf(tenantId, presence.userId))
         send(connection, { op: 'presence', presence })
     },
-    conversationChanged(tenantId, conversationId) {
-      const frame = encodeFrame(JSON.stringify({ op: 'conversation', conversationId } satisfies Frame))
-      broadcast(tenantId, conversationId, () => frame)
+    conversationChanged: tellChanged,
+    conversationDoubted(tenantId, conversationId) {
+      audiences.forget(tenantId, conversationId)
+      const key = `${tenantId}/${conversationId}`
+      if (registry.size === 0 || doubted.has(key)) return
+      doubted.add(key)
+      inOrder(tenantId, conversationId, () => {
+        doubted.delete(key)
+        return settleDoubt(tenantId, conversationId)
+      })
     },
     membershipChanged(tenantId, conversationId, _joined, left) {
       audiences.forget(tenantId, conversationId)
-      for (const userId of left) {
-        for (const connection of registry.ofUser(tenantId, userId)) {
-          delivering.end(connection, conversationId)
-          send(connection, { op: 'capabilities', conversationId, can: [] })
-          narrowWatch(connection)
-        }
-        for (const connection of registry.watchersOf(tenantId, userId)) narrowWatch(connection)
-      }
-      const frame = encodeFrame(JSON.stringify({ op: 'conversation', conversationId } satisfies Frame))
-      broadcast(tenantId, conversationId, () => frame)
+      endMemberships(tenantId, conversationId, left)
+      tellChanged(tenantId, conversationId)
     },
     sessionsEnded(sessionIds, reason) {
       for (const sessionId of sessionIds) {

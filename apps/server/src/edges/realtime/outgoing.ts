@@ -76,7 +76,7 @@ export function createOutgoing(
 
   function write(frames: readonly EncodedFrame[]): void {
     const number = ++writes
-    transport.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames), () => {
+    transport.write(join(frames), () => {
       if (number === writes) onWritten()
     })
     // A system with room takes it before `write` returns.
@@ -136,4 +136,15 @@ function flushAll(): void {
   const writers = [...dirty]
   dirty.clear()
   for (const writer of writers) writer.flush()
+  joined = undefined
+}
+
+/** What went to the socket before: the members of one conversation mostly get the same, which is put together once. */
+let joined: { readonly frames: readonly EncodedFrame[]; readonly bytes: Buffer } | undefined
+
+function join(frames: readonly EncodedFrame[]): Buffer {
+  if (frames.length === 1) return frames[0]!
+  if (joined?.frames.length !== frames.length || frames.some((frame, index) => frame !== joined!.frames[index]))
+    joined = { frames, bytes: Buffer.concat(frames) }
+  return joined.bytes
 }

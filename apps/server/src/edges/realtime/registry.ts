@@ -19,10 +19,16 @@ const NONE: ReadonlySet<Connection> = new Set()
 
 export function createRegistry(): Registry {
   const all = new Set<Connection>()
-  const byUser = new Map<string, Set<Connection>>()
+  const byUser = new Map<TenantId, Map<UserId, Set<Connection>>>()
   const bySession = new Map<string, Set<Connection>>()
   const byWatched = new Map<string, Set<Connection>>()
   const userKey = (tenantId: TenantId, userId: UserId) => `${tenantId}/${userId}`
+
+  function usersOf(tenantId: TenantId): Map<UserId, Set<Connection>> {
+    const users = byUser.get(tenantId) ?? new Map<UserId, Set<Connection>>()
+    byUser.set(tenantId, users)
+    return users
+  }
 
   function unwatchAll(connection: Connection): void {
     for (const userId of connection.watched) drop(byWatched, userKey(connection.ctx.tenantId, userId), connection)
@@ -31,16 +37,16 @@ export function createRegistry(): Registry {
   return {
     add(connection) {
       all.add(connection)
-      put(byUser, userKey(connection.ctx.tenantId, connection.ctx.userId), connection)
+      put(usersOf(connection.ctx.tenantId), connection.ctx.userId, connection)
       put(bySession, connection.ctx.sessionId, connection)
     },
     remove(connection) {
       all.delete(connection)
-      drop(byUser, userKey(connection.ctx.tenantId, connection.ctx.userId), connection)
+      drop(usersOf(connection.ctx.tenantId), connection.ctx.userId, connection)
       drop(bySession, connection.ctx.sessionId, connection)
       unwatchAll(connection)
     },
-    ofUser: (tenantId, userId) => byUser.get(userKey(tenantId, userId)) ?? NONE,
+    ofUser: (tenantId, userId) => byUser.get(tenantId)?.get(userId) ?? NONE,
     ofSession: (sessionId) => bySession.get(sessionId) ?? NONE,
     watchersOf: (tenantId, userId) => byWatched.get(userKey(tenantId, userId)) ?? NONE,
     watch(connection, userIds) {
@@ -62,13 +68,13 @@ export function createRegistry(): Registry {
   }
 }
 
-function put(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+function put<Key>(index: Map<Key, Set<Connection>>, key: Key, connection: Connection): void {
   const set = index.get(key)
   if (set) set.add(connection)
   else index.set(key, new Set([connection]))
 }
 
-function drop(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+function drop<Key>(index: Map<Key, Set<Connection>>, key: Key, connection: Connection): void {
   const set = index.get(key)
   if (set === undefined) return
   set.delete(connection)
