@@ -6,6 +6,7 @@
 import type { ConversationId, EntryId } from '@sotto/protocol'
 import { loadConfig, migratePostgres, openKeyring, type Composition } from '@sotto/server'
 import { insertAuditRows, type AuditRow } from '../apps/server/src/domains/audit/audit-store.ts'
+import { WRITTEN_TOGETHER } from '../apps/server/src/domains/conversations/append.ts'
 import { lockMembers } from '../apps/server/src/domains/conversations/conversation-store.ts'
 import {
   findKnownEntries,
@@ -55,7 +56,7 @@ function sendOf({ person, conversation }: BareSender, startedAt: number): Send {
   return { sender: people[person]!, conversationId, lane: laneOf(conversationId, composition.db.lanes), startedAt }
 }
 
-/** Lookups in one round trip, then both writes and the commit in another, as the appender does it. */
+/** Lookups in one round trip, then the writes, part by part of a large batch, the last with the commit: as the appender does it. */
 async function runBatch(tx: LaneTx, sends: readonly Send[]): Promise<void> {
   const { tenantId } = people[0]!.ctx
   tx.enterTenant(tenantId)
@@ -109,8 +110,10 @@ async function runBatch(tx: LaneTx, sends: readonly Send[]): Promise<void> {
     resourceIndex: hash,
     bodyEncrypted: auditBody,
   }))
-  insertAuditRows(tx, tenantId, rows)
-  insertEntries(tx, tenantId, entries)
+  for (let from = 0; from < rows.length; from += WRITTEN_TOGETHER) {
+    insertAuditRows(tx, tenantId, rows.slice(from, from + WRITTEN_TOGETHER))
+    insertEntries(tx, tenantId, entries.slice(from, from + WRITTEN_TOGETHER))
+  }
 }
 
 const header = { counts: true, priority: 'routine', notify: 'normal' } as const
@@ -135,7 +138,7 @@ const calls = {
     sizes = await sampleSizes()
     body = bytes(sizes.body)
     auditBody = bytes(sizes.audit)
-    return sizes
+    return { ...sizes, lanes: db.lanes }
   },
   /** Closed loop: every send of a lane goes again with the lane's next batch. */
   async run(input: Timed) {

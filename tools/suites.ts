@@ -40,7 +40,7 @@ export function listSuites(long = process.env['SOTTO_TEST_LONG'] === '1'): reado
       name: 'unit',
       include: ['apps/*/**/*.test.{ts,tsx}', 'packages/*/**/*.test.{ts,tsx}', 'tools/**/*.test.ts'],
       workers: FILES,
-      testTimeoutMs: 30_000 * factor,
+      testTimeoutMs: 60_000 * factor,
       onDisk: false,
     },
     ...ordered.map((name) => ({

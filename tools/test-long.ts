@@ -47,15 +47,23 @@ export async function runLong(options: LongOptions): Promise<Counts> {
     say(`\n── ${suite.name}: ${files.length} files, ${files.length - left.length} of them done ──`)
     const size = suite.onDisk ? suite.workers : FILES_AT_ONCE
     for (let at = 0; at < left.length; at += size) {
+      assertUnchanged(state)
       Object.assign(state.files, await runFiles(suite, left.slice(at, at + size), state.seed))
       writeState(state)
     }
     counts = files.map((file) => state.files[file]!.counts).reduce(add, counts)
   }
   const whole = options.wanted('static') && listSuites().every(({ name }) => options.wanted(name))
+  assertUnchanged(state)
   if (counts.failed === 0 && whole) writePage(state, counts)
   else say(`${PAGE} is left as it was: it tells of the last whole run in which everything passed`)
   return counts
+}
+
+/** A page tells of one state of the sources, or of none. @throws when they have changed under the run */
+function assertUnchanged({ sources }: State): void {
+  if (fingerprint() !== sources)
+    throw new Error('the sources have changed under the run: start it again, in a clone of its own')
 }
 
 async function runFiles(suite: Suite, files: readonly string[], seed: number): Promise<Record<string, FileResult>> {

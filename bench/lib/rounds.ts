@@ -2,24 +2,24 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-let isGoingOn = false
+let ending = new AbortController()
 let ended: Promise<void> = Promise.resolve()
 
 export function startRounds(round: () => void, isTaken: () => boolean): void {
-  isGoingOn = true
-  ended = keepGoing(round, isTaken)
+  ending = new AbortController()
+  ended = keepGoing(round, isTaken, ending.signal)
 }
 
-async function keepGoing(round: () => void, isTaken: () => boolean): Promise<void> {
-  while (isGoingOn) {
+async function keepGoing(round: () => void, isTaken: () => boolean, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
     round()
     // What is queued in one turn of the event loop is written at its end.
     do await nextTurn()
-    while (isGoingOn && !isTaken())
+    while (!signal.aborted && !isTaken())
   }
 }
 
 export function stopRounds(): Promise<void> {
-  isGoingOn = false
+  ending.abort()
   return ended
 }

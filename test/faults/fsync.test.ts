@@ -43,7 +43,7 @@ describe.runIf(databaseKinds.includes('pglite'))('the disk of the embedded datab
 
   const syncs = () => (server.composition.db as Embedded).syncCount()
 
-  /** For each entry how often the disk had been told when its transaction had ended and no later one of its lane begun. */
+  /** For each entry how often the disk had been told when its transaction had ended, before a later one of its lane had. */
   function watchCommits(): { readonly countAt: ReadonlyMap<number, number>; stop(): void } {
     const countAt = new Map<number, number>()
     const stop = server.composition.bus.subscribe(entryAppended, ({ entry }) => void countAt.set(entry.seq, syncs()))

@@ -7,6 +7,8 @@ import { describe, expect, test } from 'vitest'
 import { checkHistory } from './check-history.ts'
 import { progress, startSender } from './senders.ts'
 
+/** In all of them together: more than one statement writes (`append.ts`), so that batches of several parts are killed too. */
+const IN_FLIGHT = 32
 const isLong = process.env['SOTTO_TEST_LONG'] === '1'
 const ROUNDS = isLong ? 100 : 5
 const PEOPLE = ['alice.nurse', 'bob.patient', 'grace.primary', 'carmen.patient', 'omar.cardio']
@@ -22,7 +24,7 @@ describe.each(databaseKinds)('on %s', (kind) => {
     let server = await startServerProcess(env)
     const demo = await readDemo(dataDir)
     const target = { url: server.url }
-    const senders = PEOPLE.map((login) => startSender(target, demo, login, 8))
+    const senders = PEOPLE.map((login) => startSender(target, demo, login, IN_FLIGHT))
     for (let round = 1; round <= ROUNDS; round++) {
       await progress(senders, 20)
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 500))

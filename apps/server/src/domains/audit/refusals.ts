@@ -20,6 +20,8 @@ export interface Refusal {
   readonly resource?: NonNullable<AuditRecord['resource']>
   /** The patient whom the refused act concerned. */
   readonly subjectUserId?: UserId | null
+  /** `failed`: it was not refused, the server could not do it. */
+  readonly outcome?: 'refused' | 'failed'
 }
 
 /** A flood of equal refusals. Those that are only counted are told in one record when the window is over. */
@@ -27,6 +29,7 @@ interface Window {
   readonly ctx: Ctx | AnonymousCtx
   readonly action: AuditAction
   readonly code: string
+  readonly outcome: 'refused' | 'failed'
   readonly endsAtMs: number
   /** Recorded one by one. */
   recorded: number
@@ -55,7 +58,7 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
   const ended = new Set<Window>()
 
   async function write(ctx: Ctx | AnonymousCtx, record: AuditRecord): Promise<void> {
-    await deps.db.withTx(scopeOf(ctx), (tx) => recordAudit(deps, tx, ctx, { ...record, outcome: 'refused' }))
+    await deps.db.withTx(scopeOf(ctx), (tx) => recordAudit(deps, tx, ctx, record))
   }
 
   async function writeCount(window: Window): Promise<void> {
@@ -82,7 +85,7 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
     for (const window of ended) await writeCount(window)
   }
 
-  function openWindow(key: string, ctx: Ctx | AnonymousCtx, { action, code }: Refusal): Window {
+  function openWindow(key: string, ctx: Ctx | AnonymousCtx, { action, code, outcome = 'refused' }: Refusal): Window {
     const nowMs = deps.clock.monotonicMs()
     const known = windows.get(key)
     if (known !== undefined && nowMs < known.endsAtMs) return known
@@ -91,6 +94,7 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
       ctx,
       action,
       code,
+      outcome,
       endsAtMs: nowMs + REFUSAL_WINDOW_MS,
       recorded: 0,
       underWay: new Set(),
@@ -103,7 +107,9 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
   }
 
   async function recordOne(window: Window, ctx: Ctx | AnonymousCtx, refusal: Refusal): Promise<void> {
-    const writing = (ended.size > 0 ? flush() : Promise.resolve()).then(() => write(ctx, refusal))
+    const writing = (ended.size > 0 ? flush() : Promise.resolve()).then(() =>
+      write(ctx, { outcome: 'refused', ...refusal }),
+    )
     window.underWay.add(writing)
     try {
       await writing
@@ -135,8 +141,8 @@ function count(window: Window, { resource, subjectUserId }: Refusal): void {
 }
 
 /** A flood on one thing names it like any other record; one over many things lists them, as far as they are kept. */
-function countRecord({ action, code, counted, resources, subjects }: Window): AuditRecord {
-  const record = { action, code, count: counted }
+function countRecord({ action, code, outcome, counted, resources, subjects }: Window): AuditRecord {
+  const record = { action, code, outcome, count: counted }
   const [only, another] = resources.values()
   const [subject = null] = subjects
   if (only === undefined) return record

@@ -212,6 +212,35 @@ describe.each(databaseKinds)('on %s', (kind) => {
     expect(repeat).toMatchObject({ outcome: 'success', details: { entryId: known.entryId, seq: known.seq } })
   })
 
+  test('a large batch is written in parts, and a part that the database refuses takes nobody else of it', async () => {
+    const clinics = await Promise.all([ward.createClinic(), ward.createClinic()])
+    const rooms = await Promise.all(clinics.map(({ alice, bob }) => ward.begin(alice, [bob])))
+    for (const [index, { alice }] of clinics.entries()) await ward.say(alice, rooms[index]!.conversationId, 'before')
+    await ward.ownerQuery(
+      `create function sotto.poison() returns trigger language plpgsql as $$
+       begin
+         if new.header ->> 'priority' = 'critical' then raise exception 'the database refuses this'; end if;
+         return new;
+       end $$;
+       create trigger poison before insert on sotto.entry for each row execute function sotto.poison()`,
+    )
+    const sends = clinics.map(({ alice }, clinic) =>
+      Array.from({ length: 120 }, (_, index) =>
+        send(alice, rooms[clinic]!.conversationId, ward.ids.next<EntryId>(), `${index}`, clinic === 0 && index === 5),
+      ),
+    )
+    const answers = await Promise.all(sends.map((acts) => outcomes(acts)))
+    await ward.ownerQuery('drop function sotto.poison() cascade')
+    for (const [index, clinic] of clinics.entries()) {
+      const refused = answers[index]!.filter((answer) => typeof answer === 'string')
+      expect(refused).toEqual(index === 0 ? ['StatementFailed'] : [])
+      const log = await readLog(clinic.alice, rooms[index]!.conversationId)
+      expectGapless(log)
+      expect(log).toHaveLength(2 + 120 - refused.length)
+      expect(sendsIn(await ward.trail(clinic))).toHaveLength(1 + 120 - refused.length)
+    }
+  })
+
   test('what was sealed under an old epoch is sealed again when a member was removed meanwhile', async () => {
     const { alice, bob, carmen } = await ward.createClinic()
     const { conversationId } = await ward.begin(alice, [bob, carmen])

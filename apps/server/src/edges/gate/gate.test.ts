@@ -15,9 +15,9 @@ function open(options: { trailFails?: boolean; touchFails?: Error } = {}) {
   const lines: string[] = []
   const gate = createGate({
     audit: {
-      recordRefusal: async (ctx, { action, code, resource }) => {
+      recordRefusal: async (ctx, { action, code, outcome, resource }) => {
         if (options.trailFails) throw new DatabaseUnavailable('not-applied', 'closed')
-        recorded.push(`${ctx.requestId} ${action} ${code} ${resource?.id ?? ''}`.trim())
+        recorded.push(`${ctx.requestId} ${outcome} ${action} ${code} ${resource?.id ?? ''}`.trim())
       },
     },
     log: createLog({ level: 'debug', write: (line) => lines.push(line) }),
@@ -75,13 +75,13 @@ describe('the gate', () => {
     })
     expect(refusal.recorded).toBe(true)
     expect(await gate.refuse(alice, act, refusal)).toBe(refusal)
-    expect(recorded).toEqual(['r1 user.list not-a-member c1'])
+    expect(recorded).toEqual(['r1 refused user.list not-a-member c1'])
   })
 
   test('records what belongs to no action as a request that was refused', async () => {
     const { refusalOf, recorded } = open()
     await refusalOf(throwing(problem('platform/malformed')), { ...act, action: { unaudited: 'a public document' } })
-    expect(recorded).toEqual(['r1 request.refuse platform/malformed'])
+    expect(recorded).toEqual(['r1 refused request.refuse platform/malformed'])
   })
 
   test('answers a retryable problem instead of a refusal that cannot be recorded', async () => {
@@ -90,12 +90,12 @@ describe('the gate', () => {
     expect([refusal.code, refusal.retryAfterMs]).toEqual(['platform/unavailable', 1_000])
   })
 
-  test('tells a failure of the server to the log, once and without its words', async () => {
+  test('tells a failure of the server to the log and the trail, once and without its words', async () => {
     const { gate, refusalOf, recorded, lines } = open()
     const refusal = await refusalOf(throwing(new Error('the patient is Bob')))
     expect(refusal.code).toBe('platform/internal')
     await gate.refuse(alice, act, refusal)
-    expect(recorded).toEqual([])
+    expect(recorded).toEqual(['r1 failed user.list platform/internal'])
     expect(lines).toHaveLength(1)
     expect(lines[0]).toContain('"requestId":"r1"')
     expect(lines[0]).not.toContain('Bob')
@@ -114,11 +114,18 @@ describe('the gate', () => {
       [50, 'keys.tampered', 'entry', 'e1'],
     ])
     expect(told[1]).toMatchObject({ requestId: 'r1', operation: 'listUsers', conversationId: 'c1' })
-    expect(recorded).toEqual([])
+    expect(recorded).toEqual(['r1 failed user.list keys/tampered', 'r1 failed user.list keys/tampered'])
+  })
+
+  test('answers its own failure as what it is, also when that cannot be recorded', async () => {
+    const { refusalOf, lines } = open({ trailFails: true })
+    expect((await refusalOf(throwing(new Error('the patient is Bob')))).code).toBe('platform/internal')
+    expect(lines).toHaveLength(2)
   })
 
   test('says of a database that is gone that it will come back', async () => {
-    const { refusalOf } = open()
+    const { refusalOf, recorded } = open()
     expect((await refusalOf(throwing(new DatabaseUnavailable('unknown', 'closed')))).code).toBe('platform/unavailable')
+    expect(recorded).toEqual([])
   })
 })

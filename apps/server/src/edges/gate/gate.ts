@@ -34,30 +34,38 @@ export interface GateDeps {
 /** Status codes from here on are the server's own failures, not refusals of what was asked. */
 const FAILURE = 500
 
+function recordOf(act: Act, refusal: Problem, outcome: 'refused' | 'failed'): Parameters<Audit['recordRefusal']>[1] {
+  return {
+    action: typeof act.action === 'string' ? act.action : 'request.refuse',
+    code: refusal.trueReason,
+    outcome,
+    subjectUserId: refusal.subjectUserId as UserId | null,
+    ...(act.resource ? { resource: act.resource } : {}),
+  }
+}
+
 export function createGate(deps: GateDeps): Gate {
   async function refuse(ctx: Ctx | AnonymousCtx, act: Act, error: unknown): Promise<Problem> {
     const refusal = toProblem(error)
     if (refusal.recorded) return refusal
-    if (refusal.spec.status >= FAILURE) {
-      const fields = { requestId: ctx.requestId, operation: act.operation, code: refusal.code }
-      if (refusal.code === 'keys/tampered') logTampering(deps.log, refusal, { ...fields, tenantId: ctx.tenantId })
-      else if (refusal.code === 'platform/internal') deps.log.error('request.failed', fields, error)
-      else deps.log.warn('request.failed', fields, error)
-      return refusal.asRecorded()
-    }
+    const isFailure = refusal.spec.status >= FAILURE
+    if (isFailure) logFailure(ctx, act, refusal, error)
+    // Without a database there is nowhere to record that there is none.
+    if (refusal.code === 'platform/unavailable') return refusal.asRecorded()
     try {
-      const action = typeof act.action === 'string' ? act.action : 'request.refuse'
-      await deps.audit.recordRefusal(ctx, {
-        action,
-        code: refusal.trueReason,
-        subjectUserId: refusal.subjectUserId as UserId | null,
-        ...(act.resource ? { resource: act.resource } : {}),
-      })
-      return refusal.asRecorded()
+      await deps.audit.recordRefusal(ctx, recordOf(act, refusal, isFailure ? 'failed' : 'refused'))
     } catch (failure) {
       deps.log.warn('request.failed', { requestId: ctx.requestId, operation: act.operation }, failure)
-      return problem('platform/unavailable', { recorded: true })
+      if (!isFailure) return problem('platform/unavailable', { recorded: true })
     }
+    return refusal.asRecorded()
+  }
+
+  function logFailure(ctx: Ctx | AnonymousCtx, act: Act, failure: Problem, error: unknown): void {
+    const fields = { requestId: ctx.requestId, operation: act.operation, code: failure.code }
+    if (failure.code === 'keys/tampered') logTampering(deps.log, failure, { ...fields, tenantId: ctx.tenantId })
+    else if (failure.code === 'platform/internal') deps.log.error('request.failed', fields, error)
+    else deps.log.warn('request.failed', fields, error)
   }
 
   /** Only what was allowed shows that the user is there. It has happened: that it cannot be noted takes nothing back. */

@@ -112,6 +112,23 @@ test('those of one transaction are told while the next one is under way, which t
   expect(begunWhenTold).toEqual([2, 2])
 })
 
+test('those of one transaction are told although the next one finds no database', async () => {
+  const scripted = scriptedDb()
+  const { commits, told } = committer(scripted)
+  scripted.hold()
+  const first = commits.submit('ward', 'a')
+  await new Promise((resolve) => setImmediate(resolve))
+  const second = settle([commits.submit('ward', 'b')])
+  scripted.release()
+  scripted.hold()
+  await first
+  scripted.failWith(() => new DatabaseUnavailable('unknown', 'closed'))
+  scripted.release()
+  await commits.idle()
+  expect(told).toEqual([['a']])
+  expect(await second).toEqual(['The database is unavailable (closed); the transaction is unknown'])
+})
+
 test('a batch is never larger than its maximum, and the order of arrival is the order of commit', async () => {
   const scripted = scriptedDb()
   const { commits, told } = committer(scripted, { batchMax: 4 })

@@ -80,7 +80,10 @@ interface PoolUse {
 }
 
 const ordinary = { patienceMs: dbLimits.acquireTimeoutMs, lockTimeoutMs: dbLimits.lockTimeoutMs }
-/** Nobody else has a lane's only connection, and whoever waits for a row in it holds up everyone behind. */
+/**
+ * A lane has one connection, which sends, cursors and deliveries share: who waits for a row in it holds up everyone behind,
+ * and who waits for the connection for too long is told to come back.
+ */
 const ofLane: PoolUse = { max: 1, patienceMs: dbLimits.connectTimeoutMs, lockTimeoutMs: dbLimits.laneLockTimeoutMs }
 
 function createPool(options: PostgresOptions, use: PoolUse): pg.Pool {
