@@ -24,7 +24,7 @@ import { checkHistory } from './check-history.ts'
 import { ask, unavailable } from './outage.ts'
 import { countRefusals, newEntryId, progress, startSender } from './senders.ts'
 
-const ROUNDS = process.env['SOTTO_TEST_LONG'] === '1' ? 20 : 2
+const ROUNDS = process.env['SOTTO_TEST_LONG'] === '1' ? 10 : 2
 const PEOPLE = ['alice', 'bob', 'grace', 'carmen'] as const
 const UNAVAILABLE = 'platform/unavailable'
 /** More files of the write-ahead log than a database puts by. */

@@ -19,7 +19,7 @@ import { checkHistory } from './check-history.ts'
 import { ask, expectRefusedAsUnavailable, expectUnavailable, untilRecovered } from './outage.ts'
 import { call, listConversations, newEntryId, progress, signIn, startSender } from './senders.ts'
 
-const ROUNDS = process.env['SOTTO_TEST_LONG'] === '1' ? 100 : 3
+const ROUNDS = process.env['SOTTO_TEST_LONG'] === '1' ? 40 : 3
 const PEOPLE = ['alice.nurse', 'bob.patient', 'grace.primary', 'carmen.patient', 'omar.cardio']
 
 test.runIf(databaseKinds.includes('postgres'))(

@@ -25,8 +25,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { texts, until } from '../../packages/sdk/test-support/until.testing.ts'
 
 const isLong = process.env['SOTTO_TEST_LONG'] === '1'
-const FAULTS = isLong ? 100 : 6
-const SHUFFLED = isLong ? 2_000 : 150
+const FAULTS = isLong ? 40 : 6
+const SHUFFLED = isLong ? 1_000 : 150
 /** What the system's own buffers take before anything waits in the server is some megabytes. */
 const BIG_MESSAGES_MAX = 1_000
 const HEARTBEAT_MS = 1_000

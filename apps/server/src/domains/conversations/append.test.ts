@@ -5,7 +5,7 @@ import { databaseKinds } from '../../../../../packages/testkit/src/databases.ts'
 import { isLong, openWard, outcomes, type Clinic, type Person, type Ward } from './ward.testing.ts'
 
 const SEED = Number(process.env['SOTTO_TEST_SEED'] ?? Math.trunc(performance.timeOrigin) % 2 ** 31)
-const RUNS = isLong ? 100 : 6
+const RUNS = isLong ? 60 : 6
 
 describe.each(databaseKinds)('on %s', (kind) => {
   let ward: Ward

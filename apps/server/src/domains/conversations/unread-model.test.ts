@@ -12,7 +12,7 @@ import { isLong, openWard, type Clinic, type Ward } from './ward.testing.ts'
  */
 
 const SEED = Number(process.env['SOTTO_TEST_SEED'] ?? Math.trunc(performance.timeOrigin) % 2 ** 31)
-const RUNS = isLong ? 1_000 : 30
+const RUNS = isLong ? 500 : 30
 
 /** Alice manages; the others come and go. */
 const NAMES = ['alice', 'grace', 'bob', 'carmen'] as const
