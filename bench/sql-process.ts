@@ -6,7 +6,6 @@
 import type { ConversationId, EntryId } from '@sotto/protocol'
 import { loadConfig, migratePostgres, openKeyring, type Composition } from '@sotto/server'
 import { insertAuditRows, type AuditRow } from '../apps/server/src/domains/audit/audit-store.ts'
-import { WRITTEN_TOGETHER } from '../apps/server/src/domains/conversations/append.ts'
 import { lockMembers } from '../apps/server/src/domains/conversations/conversation-store.ts'
 import {
   findKnownEntries,
@@ -56,7 +55,10 @@ function sendOf({ person, conversation }: BareSender, startedAt: number): Send {
   return { sender: people[person]!, conversationId, lane: laneOf(conversationId, composition.db.lanes), startedAt }
 }
 
-/** Lookups in one round trip, then the writes, part by part of a large batch, the last with the commit: as the appender does it. */
+/**
+ * Lookups in one round trip, then all writes and the commit in another: without anything to do meanwhile, writing a large
+ * batch in parts, as the appender does it, would only cost more.
+ */
 async function runBatch(tx: LaneTx, sends: readonly Send[]): Promise<void> {
   const { tenantId } = people[0]!.ctx
   tx.enterTenant(tenantId)
@@ -110,10 +112,8 @@ async function runBatch(tx: LaneTx, sends: readonly Send[]): Promise<void> {
     resourceIndex: hash,
     bodyEncrypted: auditBody,
   }))
-  for (let from = 0; from < rows.length; from += WRITTEN_TOGETHER) {
-    insertAuditRows(tx, tenantId, rows.slice(from, from + WRITTEN_TOGETHER))
-    insertEntries(tx, tenantId, entries.slice(from, from + WRITTEN_TOGETHER))
-  }
+  insertAuditRows(tx, tenantId, rows)
+  insertEntries(tx, tenantId, entries)
 }
 
 const header = { counts: true, priority: 'routine', notify: 'normal' } as const

@@ -118,7 +118,7 @@ export async function measureDurableSends(setting: Setting): Promise<readonly Se
       title: `a · Durable sends, ${name}`,
       about:
         `From the socket command to its acknowledgement after the commit; bodies of 200 bytes (${sizes.body} bytes sealed, the audit event ${sizes.audit}). ` +
-        `Beside: the same statements in batches by the same rule, in parts of the same size and over as many lanes (${sizes.lanes}), on a database of its own, with random bytes for what is sealed or hashed.`,
+        `Beside: the same statements in batches by the same rule and over as many lanes (${sizes.lanes}), on a database of its own, with random bytes for what is sealed or hashed.`,
       tables: [...tables, delivering],
     },
     latency,

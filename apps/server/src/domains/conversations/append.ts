@@ -37,7 +37,7 @@ import {
 export const BATCH_MAX = 512
 export const QUEUE_MAX = 20_000
 /** How many sends one statement writes: the database works on them while the batch's next ones are judged and sealed. */
-export const WRITTEN_TOGETHER = 48
+const WRITTEN_TOGETHER = 64
 /** What the bodies of those that wait in a lane may take up in memory. */
 const QUEUE_BYTES_MAX = 32 * 1_024 * 1_024
 /** What an item takes up beside its body, roughly. */

@@ -23,5 +23,10 @@ export function instant(ms: number): Instant {
 
 /** RFC 3339, UTC, milliseconds: the one form of an instant on the wire. */
 export function toRfc3339(at: Instant | Date): string {
-  return new Date(at).toISOString()
+  const ms = at.valueOf()
+  // All of a batch have the same instant, each several times.
+  if (ms !== last.ms) last = { ms, text: new Date(ms).toISOString() }
+  return last.text
 }
+
+let last = { ms: 0, text: new Date(0).toISOString() }
