@@ -47,7 +47,7 @@ function installPackages() {
   if (!installedMatches(JSON.parse(lockText.toString('utf8')))) {
     say('installing npm packages (npm ci)')
     run(
-      npmCommand(['ci', '--ignore-scripts', '--no-audit', '--no-fund']),
+      npmCommand(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']),
       'npm ci failed: the packages are not installed',
     )
   }
