@@ -8,7 +8,8 @@ import type { Phi } from '../../platform/phi/phi.ts'
 import type { Access } from '../access/index.ts'
 import type { AuditRecord } from '../audit/index.ts'
 import type { KeyAccess, SubjectRef } from '../keys/index.ts'
-import type { Appender, AppendDeps } from './append.ts'
+import type { Appender } from './append.ts'
+import type { AppendDeps } from './append-batch.ts'
 import type { ConversationKeys } from './render-entry.ts'
 
 /** A user as rosters show one. */

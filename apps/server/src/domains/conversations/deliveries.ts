@@ -6,7 +6,8 @@ import type { Ids } from '../../platform/ids/ids.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import { instant, type Clock } from '../../platform/time/clock.ts'
 import type { AuditItem } from '../audit/index.ts'
-import { BATCH_MAX, QUEUE_MAX, type AppendDeps } from './append.ts'
+import { BATCH_MAX, QUEUE_MAX } from './append.ts'
+import type { AppendDeps } from './append-batch.ts'
 import {
   beatNode,
   closeDeliveryRows,

@@ -1,5 +1,6 @@
 /** The door of the conversations room. */
-export { createAppender, type Appender, type AppendDeps } from './append.ts'
+export { createAppender, type Appender } from './append.ts'
+export type { AppendDeps } from './append-batch.ts'
 export { conversationsRoutes } from './conversations.routes.ts'
 export { awaitConversation } from './conversation-store.ts'
 export {

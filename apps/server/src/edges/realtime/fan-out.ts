@@ -20,6 +20,7 @@ import { send, type Connection } from './connection.ts'
 import type { Delivering, DueFrame } from './delivering.ts'
 import { encodeFrame, type EncodedFrame } from './outgoing.ts'
 import type { Registry } from './registry.ts'
+import { createTurns } from './turns.ts'
 
 /** What the rooms tell: `main/compose.ts` subscribes these to their topics. */
 export interface FanOut {
@@ -64,31 +65,23 @@ const ENDED_MAX = 10_000
 const DOUBT_EVERY_MS = 250
 const DOUBT_LOOKS_MAX = 40
 
+const keyOf = (tenantId: TenantId, conversationId: ConversationId) => `${tenantId}/${conversationId}`
+
 /**
  * One serialisation for each entry, many sockets. The entries of a conversation go out in order: each waits for the one
  * before it, or goes with it, and a membership entry renews the audience before what follows is delivered.
  */
 export function createFanOut(deps: FanOutDeps): FanOut {
   const { registry, audiences, delivering } = deps
-  const queues = new Map<string, Promise<void>>()
-  /** By conversation: the entries at the end of its queue, as long as nothing else stands behind them. */
-  const runs = new Map<string, AppendedEntry[]>()
+  /** A lost frame is repaired by the client: it sees the gap. */
+  const turns = createTurns<AppendedEntry>((error, key) => {
+    const [tenantId] = key.split('/') as [TenantId]
+    if (error instanceof Problem && error.code === 'keys/tampered') logTampering(deps.log, error, { tenantId })
+    else deps.log.warn('fan-out.failed', {}, error)
+  })
   const ended = createBoundedMap<string>(ENDED_MAX)
   /** Conversations in doubt whose turn has not come. */
   const doubted = new Set<string>()
-
-  /** Runs in order with everything else of the conversation. A lost frame is repaired by the client: it sees the gap. */
-  function inOrder(tenantId: TenantId, conversationId: ConversationId, fn: () => Promise<void>): void {
-    const key = `${tenantId}/${conversationId}`
-    runs.delete(key)
-    const before = queues.get(key) ?? Promise.resolve()
-    const after = before.then(fn).catch((error: unknown) => {
-      if (error instanceof Problem && error.code === 'keys/tampered') logTampering(deps.log, error, { tenantId })
-      else deps.log.warn('fan-out.failed', {}, error)
-    })
-    queues.set(key, after)
-    void after.then(() => queues.get(key) === after && queues.delete(key))
-  }
 
   async function audienceOf(tenantId: TenantId, conversationId: ConversationId): Promise<Audience> {
     return audiences.known(tenantId, conversationId) ?? audiences.load(tenantId, conversationId)
@@ -101,7 +94,7 @@ export function createFanOut(deps: FanOutDeps): FanOut {
     frameFor: (userId: UserId, audience: Audience) => EncodedFrame | undefined,
   ): void {
     if (registry.size === 0) return
-    inOrder(tenantId, conversationId, async () => {
+    turns.take(keyOf(tenantId, conversationId), async () => {
       const audience = await audienceOf(tenantId, conversationId)
       for (const userId of audience.keys()) {
         const frame = frameFor(userId, audience)
@@ -233,16 +226,13 @@ export function createFanOut(deps: FanOutDeps): FanOut {
         if (isMembership) audiences.forget(tenantId, conversationId)
         return
       }
-      const key = `${tenantId}/${conversationId}`
-      const before = runs.get(key)
-      if (before !== undefined && !isMembership) return void before.push(entry)
-      const run = [entry]
-      inOrder(tenantId, conversationId, () => {
-        if (isMembership) audiences.forget(tenantId, conversationId)
-        else if (runs.get(key) === run) runs.delete(key)
-        return deliverRun(tenantId, conversationId, run)
+      const key = keyOf(tenantId, conversationId)
+      const deliver = (run: readonly AppendedEntry[]) => deliverRun(tenantId, conversationId, run)
+      if (!isMembership) return turns.join(key, entry, deliver)
+      turns.take(key, () => {
+        audiences.forget(tenantId, conversationId)
+        return deliver([entry])
       })
-      if (!isMembership) runs.set(key, run)
     },
     cursorMoved(tenantId, conversationId, { unread, asOfSeq, ...cursor }) {
       const frame = encodeFrame(JSON.stringify({ op: 'cursor', conversationId, cursor } satisfies Frame))
@@ -263,10 +253,10 @@ export function createFanOut(deps: FanOutDeps): FanOut {
     conversationChanged: tellChanged,
     conversationDoubted(tenantId, conversationId) {
       audiences.forget(tenantId, conversationId)
-      const key = `${tenantId}/${conversationId}`
+      const key = keyOf(tenantId, conversationId)
       if (registry.size === 0 || doubted.has(key)) return
       doubted.add(key)
-      inOrder(tenantId, conversationId, () => {
+      turns.take(key, () => {
         doubted.delete(key)
         return settleDoubt(tenantId, conversationId)
       })
