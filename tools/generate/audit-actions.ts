@@ -21,7 +21,7 @@ const OTHERS = '…'
 
 /** Where the action stands in a variable: the file whose record it is. */
 const RECORDED_IN: Partial<Record<AuditAction, string>> = {
-  'message.send': `${ROOMS}/conversations/append.ts`,
+  'message.send': `${ROOMS}/conversations/append-batch.ts`,
   'conversation.list': `${ROOMS}/conversations/list-conversations.ts`,
   'conversation.sync': `${ROOMS}/conversations/list-conversations.ts`,
   'presence.list': `${ROOMS}/presence/list-presence.ts`,

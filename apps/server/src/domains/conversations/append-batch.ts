@@ -66,7 +66,7 @@ export interface Accepted {
 }
 
 /** One transaction, many actors: lookups of all tenants travel together, then the writes of all tenants with the commit. */
-export async function runBatch(
+export async function appendBatch(
   deps: AppendDeps,
   tx: LaneTx,
   items: readonly Submitted[],

@@ -7,7 +7,7 @@ import { checkGrant, type Grant } from '../../platform/grant/grant.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import {
   placeEntry,
-  runBatch,
+  appendBatch,
   type Accepted,
   type AppendDeps,
   type AppendItem,
@@ -61,7 +61,7 @@ export function createAppender(deps: AppendDeps): Appender {
     queueBytesMax: QUEUE_BYTES_MAX,
     bytesOf: ({ item }) => ITEM_BYTES + item.sealed.body.byteLength,
     overloaded: () => problem('platform/unavailable'),
-    run: (tx, items) => runBatch(deps, tx, items),
+    run: (tx, items) => appendBatch(deps, tx, items),
     committed: (items, verdicts) => publishBatch(deps, items, verdicts),
     onSplit: (size, error) => deps.log.warn('batch.split', { count: size }, error),
     onError: (error) => deps.log.warn('fan-out.failed', {}, error),
