@@ -8,7 +8,7 @@ import { checkHistory } from './check-history.ts'
 import { progress, startSender } from './senders.ts'
 
 /** In all of them together: more than one statement writes (`append-batch.ts`), so that batches of several parts are killed too. */
-const IN_FLIGHT = 32
+const IN_FLIGHT = 16
 const isLong = process.env['SOTTO_TEST_LONG'] === '1'
 const ROUNDS = isLong ? 100 : 5
 const PEOPLE = ['alice.nurse', 'bob.patient', 'grace.primary', 'carmen.patient', 'omar.cardio']
