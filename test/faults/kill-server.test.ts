@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { checkHistory } from './check-history.ts'
 import { progress, startSender } from './senders.ts'
 
-/** In all of them together: more than one statement writes (`append-batch.ts`), so that batches of several parts are killed too. */
+/** Of each sender. What waits of all when the server is back is more than one statement writes (`append-batch.ts`). */
 const IN_FLIGHT = 16
 const isLong = process.env['SOTTO_TEST_LONG'] === '1'
 const ROUNDS = isLong ? 100 : 5
