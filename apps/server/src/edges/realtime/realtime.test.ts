@@ -235,13 +235,13 @@ describe.each(databaseKinds)('on %s', (kind) => {
       await ward.ownerQuery(
         `update sotto.member set left_seq = 2 where user_id = '${bob.userId}' and conversation_id = '${conversationId}'`,
       )
-      await expect.poll(() => refusalOf(type), { timeout: 1_500 }).toBe('access/not-found')
+      await expect.poll(() => refusalOf(type), { timeout: 5_000 }).toBe('access/not-found')
       await socket.command('ping', {})
       await ward.ownerQuery(
         `update sotto.session set ended_at = now(), end_reason = 'signed-out' where session_id = '${bob.ctx.sessionId}'`,
       )
       await expect
-        .poll(() => refusalOf(() => socket.command('ping', {})), { timeout: 1_500 })
+        .poll(() => refusalOf(() => socket.command('ping', {})), { timeout: 5_000 })
         .toMatch(/identity\/session-ended|closed/)
     })
 
