@@ -110,7 +110,7 @@ function createServer(
     kill: () =>
       end((child) => {
         const children = childrenOf(child.pid!)
-        for (const pid of [child.pid!, ...children]) process.kill(pid, 'SIGKILL')
+        for (const pid of [child.pid!, ...children]) killNow(pid)
       }),
     async [Symbol.asyncDispose]() {
       await this.stop()
@@ -132,6 +132,15 @@ async function untilReady(postmaster: ChildProcess): Promise<void> {
     })
   })
   postmaster.stderr!.removeAllListeners('data').resume()
+}
+
+/** One that has ended by itself since it was listed is as dead. */
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 function childrenOf(parent: number): number[] {
