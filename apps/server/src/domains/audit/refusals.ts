@@ -107,9 +107,8 @@ export function createRefusals(deps: RecordDeps & { readonly db: Db; readonly cl
   }
 
   async function recordOne(window: Window, ctx: Ctx | AnonymousCtx, refusal: Refusal): Promise<void> {
-    const writing = (ended.size > 0 ? flush() : Promise.resolve()).then(() =>
-      write(ctx, { outcome: 'refused', ...refusal }),
-    )
+    const record = { ...refusal, outcome: window.outcome }
+    const writing = (ended.size > 0 ? flush() : Promise.resolve()).then(() => write(ctx, record))
     window.underWay.add(writing)
     try {
       await writing

@@ -6,8 +6,8 @@ import type { Tx } from '../../platform/db/tx.ts'
 import { checkGrant, type Grant } from '../../platform/grant/grant.ts'
 import { problem } from '../../platform/problem/problem.ts'
 import {
-  placeEntry,
   appendBatch,
+  placeEntry,
   type Accepted,
   type AppendDeps,
   type AppendItem,

@@ -303,7 +303,7 @@ export interface LiveMember {
 const lockLive = statement<{ conversation_id: ConversationId; user_id: UserId }>(
   'member.lock-live',
   `select asked.conversation_id, asked.user_id
-   from (select * from unnest($2::uuid[], $3::uuid[]) as key (conversation_id, user_id) order by 1, 2) asked
+   from (select distinct * from unnest($2::uuid[], $3::uuid[]) as key (conversation_id, user_id) order by 1, 2) asked
    cross join lateral (
      select from member m
      where m.tenant_id = $1 and m.conversation_id = asked.conversation_id and m.user_id = asked.user_id

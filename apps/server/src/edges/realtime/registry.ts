@@ -42,7 +42,9 @@ export function createRegistry(): Registry {
     },
     remove(connection) {
       all.delete(connection)
-      drop(usersOf(connection.ctx.tenantId), connection.ctx.userId, connection)
+      const users = usersOf(connection.ctx.tenantId)
+      drop(users, connection.ctx.userId, connection)
+      if (users.size === 0) byUser.delete(connection.ctx.tenantId)
       drop(bySession, connection.ctx.sessionId, connection)
       unwatchAll(connection)
     },

@@ -21,6 +21,8 @@ export function instant(ms: number): Instant {
   return ms as Instant
 }
 
+let last = { ms: 0, text: new Date(0).toISOString() }
+
 /** RFC 3339, UTC, milliseconds: the one form of an instant on the wire. */
 export function toRfc3339(at: Instant | Date): string {
   const ms = at.valueOf()
@@ -28,5 +30,3 @@ export function toRfc3339(at: Instant | Date): string {
   if (ms !== last.ms) last = { ms, text: new Date(ms).toISOString() }
   return last.text
 }
-
-let last = { ms: 0, text: new Date(0).toISOString() }
