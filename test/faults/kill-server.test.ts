@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { databaseKinds, loadLimits, prepareEmptyPostgres, readDemo, startServerProcess } from '@sotto/testkit'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkHistory } from './check-history.ts'
 import { progress, startSender } from './senders.ts'
 
@@ -22,6 +22,7 @@ describe.each(databaseKinds)('on %s', (kind) => {
     const dataDir = join(folder, 'data')
     const env = { SOTTO_DATA_DIR: dataDir, ...loadLimits, ...(await postgres?.migrated({ SOTTO_DATA_DIR: dataDir })) }
     let server = await startServerProcess(env)
+    onTestFinished(() => server.kill())
     const demo = await readDemo(dataDir)
     const target = { url: server.url }
     const senders = PEOPLE.map((login) => startSender(target, demo, login, IN_FLIGHT))

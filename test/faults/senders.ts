@@ -1,6 +1,6 @@
 /** A load of people who write to each other, keep what was acknowledged, and try again with the same ids when the server dies. */
 
-import type { Conversation, ConversationId, Entry, EntryId, SignedIn } from '@sotto/protocol'
+import type { Conversation, ConversationId, DeviceId, Entry, EntryId, SignedIn } from '@sotto/protocol'
 import { CommandRefused, openTestSocket, type DemoSignIns, type TestSocket } from '@sotto/testkit'
 
 export interface Acknowledged {
@@ -41,14 +41,25 @@ export async function call<T>(
   return (text === '' ? undefined : JSON.parse(text)) as T
 }
 
-export async function signIn(url: string, demo: DemoSignIns, login: string): Promise<string> {
-  const { accessToken } = await call<SignedIn>(url, 'POST', '/v1/sessions', undefined, {
+interface KnownDevice {
+  readonly deviceId: DeviceId
+  readonly deviceSecret: string
+}
+
+/** @param known  where this person has signed in before; a new device when not given */
+async function signInAt(url: string, demo: DemoSignIns, login: string, known?: KnownDevice) {
+  const { accessToken, deviceSecret, session } = await call<SignedIn>(url, 'POST', '/v1/sessions', undefined, {
     tenant: demo.tenant,
     login,
     password: demo.password,
-    device: { name: 'A test device' },
+    device: { name: 'A test device', ...known },
   })
-  return accessToken
+  const device = known ?? { deviceId: session.deviceId, deviceSecret: deviceSecret! }
+  return { accessToken, device } satisfies { accessToken: string; device: KnownDevice }
+}
+
+export async function signIn(url: string, demo: DemoSignIns, login: string): Promise<string> {
+  return (await signInAt(url, demo, login)).accessToken
 }
 
 export async function listConversations(url: string, accessToken: string): Promise<readonly Conversation[]> {
@@ -122,6 +133,8 @@ interface Item {
   readonly text: string
 }
 
+/** How long what is pending may take at the end, when nothing stands in its way any more. */
+const FINISH_MS = 120_000
 /** A sender reads up to every so many-th of its own messages. */
 const MOVE_EVERY = 5
 
@@ -139,9 +152,11 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
     syncs: 0,
     from: new Map<ConversationId, number>(),
   }
-  const wish = { isFinishing: false }
+  const wish = { isFinishing: false, deadline: Number.POSITIVE_INFINITY }
   /** Sessions outlive the process: signing in again is for when this one does not. */
   let accessToken: string | undefined
+  /** What is sent again is known by the device that has sent it. */
+  let device: KnownDevice | undefined
 
   function forgetToken(error: unknown): never {
     if (error instanceof HttpRefused && error.status === 401) accessToken = undefined
@@ -154,7 +169,7 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   }
 
   async function session(): Promise<void> {
-    accessToken ??= await signIn(target.url, demo, login)
+    if (accessToken === undefined) ({ accessToken, device } = await signInAt(target.url, demo, login, device))
     const conversations = await listConversations(target.url, accessToken).catch(forgetToken)
     others.lists++
     for (const { conversationId, lastSeq } of conversations)
@@ -204,11 +219,13 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
   }
 
   const done = (async () => {
-    while (!wish.isFinishing || pending.size > 0)
+    while (!wish.isFinishing || pending.size > 0) {
+      if (Date.now() > wish.deadline) throw new Error(`${login} was never answered: ${[...refused.keys()].join(', ')}`)
       await session().catch((error: unknown) => {
         noteRefusal(error)
         return new Promise((resolve) => setTimeout(resolve, 100))
       })
+    }
   })()
 
   return {
@@ -219,6 +236,7 @@ export function startSender(target: Target, demo: DemoSignIns, login: string, in
     refused,
     finish() {
       wish.isFinishing = true
+      wish.deadline = Date.now() + FINISH_MS
       return done
     },
   }

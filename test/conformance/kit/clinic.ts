@@ -1,6 +1,6 @@
 /** People in every role and every relation to one conversation, on a real server. */
 
-import type { ConversationId, EntryId, Role, TeamId, UserId } from '@sotto/protocol'
+import type { ConversationId, DeviceId, EntryId, Role, TeamId, UserId } from '@sotto/protocol'
 import { compose, loadConfig, openKeyring } from '@sotto/server'
 import { TEST_ARGON2, TEST_PASSWORD, type Clinic, type Person, type TestServer } from '@sotto/testkit'
 import { createLog } from '../../../apps/server/src/platform/log/log.ts'
@@ -50,12 +50,22 @@ export async function hireOfEachRole(server: TestServer, clinic: Clinic, prefix:
   return hired
 }
 
-/** A new session of somebody who has signed in before, at a new device. */
-export async function signIn(server: TestServer, { slug, login, password }: Hand) {
-  const input = { tenant: slug, login, password, device: { name: 'another device' }, refreshTokenIn: 'body' as const }
+/** A device at which somebody has signed in before, and which can prove that. */
+export interface ProvenDevice {
+  readonly deviceId: DeviceId
+  readonly deviceSecret: string
+}
+
+/** A new session of somebody who has signed in before: at a new device, unless told at which. */
+export async function signIn(server: TestServer, { slug, login, password }: Hand, at?: ProvenDevice) {
+  const device = { name: 'another device', ...at }
+  const input = { tenant: slug, login, password, device, refreshTokenIn: 'body' as const }
   const signedIn = await server.composition.operations.createSession(origin, input)
+  const { session } = signedIn
   const hand = await asHand(server, slug, login, signedIn.accessToken.reveal(), password)
-  return { hand, refreshToken: signedIn.refreshToken.reveal(), session: signedIn.session }
+  const deviceSecret = signedIn.deviceSecret?.reveal() ?? at?.deviceSecret
+  const proven: ProvenDevice = { deviceId: session.deviceId, deviceSecret: deviceSecret! }
+  return { hand, refreshToken: signedIn.refreshToken.reveal(), session, device: proven }
 }
 
 export function handOf(clinic: Clinic, person: Person): Hand {

@@ -2,7 +2,17 @@
 
 import type { ConversationId, EntryId, UserId } from '@sotto/protocol'
 import { startTestServer, TEST_PASSWORD, type Clinic, type DatabaseKind, type TestServer } from '@sotto/testkit'
-import { handOf, hire, openWard, origin, signIn, withExpiredToken, type Hand, type Ward } from './clinic.ts'
+import {
+  handOf,
+  hire,
+  openWard,
+  origin,
+  signIn,
+  withExpiredToken,
+  type Hand,
+  type ProvenDevice,
+  type Ward,
+} from './clinic.ts'
 import type { Pools } from './arbitraries.ts'
 import { openOwner, type Owner } from './owner.ts'
 
@@ -49,6 +59,7 @@ export async function openFuzzScene(kind: DatabaseKind): Promise<FuzzScene> {
   callers.set('mallory', handOf(clinic, clinic.mallory))
   callers.set('foreigner', handOf(elsewhere, elsewhere.alice))
   callers.set('expired', await withExpiredToken(server, handOf(clinic, clinic.alice)))
+  const devices = new Map<UserId, ProvenDevice>()
   const pools = await poolsOf(server, clinic, elsewhere, ward, other, victims)
   const resources = stack.move()
   return {
@@ -59,7 +70,7 @@ export async function openFuzzScene(kind: DatabaseKind): Promise<FuzzScene> {
     pools,
     callers,
     tokenOf: (name) => (name === 'garbled' ? 'a'.repeat(400) : callers.get(name)?.accessToken),
-    refresh: () => refresh(server, ward, callers),
+    refresh: () => refresh(server, ward, callers, devices),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
@@ -68,13 +79,21 @@ async function refresh(
   server: TestServer,
   { conversationId, host }: Ward,
   callers: Map<CallerName, Hand>,
+  devices: Map<UserId, ProvenDevice>,
 ): Promise<void> {
-  for (const [name, hand] of callers) if (name !== 'expired') callers.set(name, (await signIn(server, hand)).hand)
-  const { hand } = await signIn(server, host)
+  for (const [name, hand] of callers) if (name !== 'expired') callers.set(name, await signInAgain(hand))
+  const hand = await signInAgain(host)
   const userIds = insiders.map((name) => callers.get(name)!.userId)
   const { operations } = server.composition
   await operations.updateConversation(hand.ctx, { conversationId, closed: false })
   await operations.addMember(hand.ctx, { conversationId, userIds, memberRole: 'participant' })
+
+  /** At the device of last time: the fuzzer guesses at these logins, which makes everybody wait who comes with a new one. */
+  async function signInAgain(who: Hand): Promise<Hand> {
+    const signedIn = await signIn(server, who, devices.get(who.userId))
+    devices.set(who.userId, signedIn.device)
+    return signedIn.hand
+  }
 }
 
 async function poolsOf(

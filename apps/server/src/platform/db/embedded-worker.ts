@@ -18,6 +18,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { dbLimits } from '../limits/db-limits.ts'
 import { DurableNodeFS } from './durable-node-fs.ts'
 import { BEATS, SYNCS } from './embedded-signs.ts'
+import { createLogKeeper } from './engine-log.ts'
 import { startParams } from './engine-parameters.ts'
 import { createEngineSession } from './engine-session.ts'
 import { prepareFirstStart } from './first-start.ts'
@@ -56,7 +57,9 @@ const fs = new DurableNodeFS(
 const engine = await PGlite.create({ fs, startParams: [...startParams] })
 await firstStart?.finish()
 const session = createEngineSession(engine)
+const keepLogShort = createLogKeeper(engine, session, () => Atomics.load(signs, SYNCS))
 setInterval(() => void Atomics.add(signs, BEATS, 1), dbLimits.embeddedBeatMs).unref()
+const looking = setInterval(() => asOwner(keepLogShort), dbLimits.embeddedLogLookMs).unref()
 
 let isLocked = false
 let connected: MessagePort | undefined
@@ -108,8 +111,14 @@ async function ownerQuery(sql: string, values: unknown[]): Promise<unknown> {
   })
 }
 
+/** In the next gap between two transactions. */
+function asOwner(work: () => Promise<void>): void {
+  ownersWaiting.push(work)
+  inTurn(async () => {})
+}
+
 function reply(id: number, work: () => Promise<unknown>): void {
-  ownersWaiting.push(async () => {
+  asOwner(async () => {
     try {
       parent.postMessage({ id, result: await work() } satisfies EmbeddedReply)
     } catch (error) {
@@ -117,7 +126,6 @@ function reply(id: number, work: () => Promise<unknown>): void {
       parent.postMessage({ id, error: { message, ...(code === undefined ? {} : { code }) } } satisfies EmbeddedReply)
     }
   })
-  inTurn(async () => {})
 }
 
 parent.on('message', (request: EmbeddedRequest) => {
@@ -131,6 +139,7 @@ parent.on('message', (request: EmbeddedRequest) => {
   if (request.op === 'owner-query') return reply(request.id, () => ownerQuery(request.sql, request.values))
   connected?.close()
   connected = undefined
+  clearInterval(looking)
   // Whoever still waits for a gap is told by the thread's end.
   ownersWaiting.length = 0
   inTurn(async () => {

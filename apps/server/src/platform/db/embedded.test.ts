@@ -49,6 +49,24 @@ describe.runIf(databaseKinds.includes('pglite'))('the embedded database', () => 
     expect(db.syncCount()).toBe(before)
   })
 
+  test('does not let its log grow while it serves, so that a killed one is back soon', async () => {
+    const dataDir = await folder()
+    await using db = await openEmbeddedAt(dataDir)
+    const [before] = await db.ownerQuery('select redo_lsn::text from pg_control_checkpoint()')
+    // What is committed after it makes it durable, as in a server that has been running for days.
+    for (let megabyte = 0; megabyte < 96; megabyte++)
+      await db.ownerQuery(`select pg_logical_emit_message(false, 'test', repeat('x', 1048576))`)
+    await db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'k']))
+    const redo = async () => (await db.ownerQuery('select redo_lsn::text from pg_control_checkpoint()'))[0]
+    await expect.poll(redo, { timeout: 60_000, interval: 250 }).not.toEqual(before)
+    const files = readdirSync(join(dataDir, 'database', 'pg_wal')).filter((name) => /^[0-9A-F]{24}$/.test(name))
+    // 16 MB each: the present one, and what was kept to be written over.
+    expect(files.length).toBeLessThanOrEqual(5)
+    expect(await db.withTx(asClinic, (tx) => tx.run(publish, [clinic, randomUUID(), 'k'])).then(() => 'goes on')).toBe(
+      'goes on',
+    )
+  })
+
   test('keeps what was committed over a clean stop', async () => {
     const dataDir = await folder()
     {

@@ -12,4 +12,9 @@ export const startParams: readonly string[] = [
   'shared_buffers=16MB',
   '-c',
   'timezone=UTC',
+  // What a checkpoint leaves behind of the log, to be written over: a small disk must not be full of it (`engine-log.ts`).
+  '-c',
+  'min_wal_size=32MB',
+  '-c',
+  'max_wal_size=64MB',
 ]

@@ -37,6 +37,9 @@ export const dbLimits = {
   /** How often the embedded engine's thread shows that it is not lost in one call, and how long such a call may last. */
   embeddedBeatMs: 1_000,
   embeddedHungMs: 120_000,
+  /** How long the embedded engine's log may grow before a checkpoint makes it short again, and how often that is looked at. */
+  embeddedLogBytesMax: 32 * 1024 * 1024,
+  embeddedLogLookMs: 5_000,
   /** How long the embedded engine may take to write its last checkpoint before it is cut off. */
   embeddedCloseMs: 5_000,
 } as const
