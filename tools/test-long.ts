@@ -1,14 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { createHash, randomInt } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { add, countVitest, nothing, type Counts, type VitestReport } from './counts.ts'
 import { runChecks, runSuite } from './run-suite.ts'
 import { listSuiteFiles, listSuites, root, type Suite } from './suites.ts'
 
-/** The page that carries the last full run. It is written by that run, so it is not part of what was tested. */
+/** The page that carries the last full run. */
 const PAGE = 'docs/reference/test-long.md'
+/** Written by runs, so they are not part of what is tested. */
+const WRITTEN = new Set([PAGE, 'docs/reference/bench.md'])
 /** Enough to share the cost of starting the databases, few enough to lose little when the run is stopped. */
 const FILES_AT_ONCE = 16
 
@@ -19,11 +21,13 @@ interface FileResult {
   readonly counts: Counts
   readonly seconds: number
   readonly notes: readonly string[]
+  /** What was tested: see `fingerprint`. */
+  readonly sources: string
+  readonly commit: string
 }
 
-/** How far a run has come. It belongs to one state of the sources; any change of them starts a new run. */
+/** How far a run has come. What a file gave stands while neither the product nor the file's own suite has changed. */
 interface State {
-  readonly sources: string
   readonly seed: number
   readonly files: Record<string, FileResult>
 }
@@ -35,7 +39,8 @@ export interface LongOptions {
 
 /**
  * Runs every test file with full counts (`SOTTO_TEST_LONG=1`) and one seed for the whole run (`SOTTO_TEST_SEED`), a few
- * files at a time. Files that passed are not run again when the run is resumed; files that failed are.
+ * files at a time. Files that passed are not run again when the run is resumed; files that failed are, and those whose
+ * sources have changed.
  */
 export async function runLong(options: LongOptions): Promise<Counts> {
   process.env['SOTTO_TEST_LONG'] = '1'
@@ -43,37 +48,40 @@ export async function runLong(options: LongOptions): Promise<Counts> {
   let counts = options.wanted('static') ? await runChecks() : nothing
   for (const suite of listSuites().filter(({ name }) => options.wanted(name))) {
     const files = listSuiteFiles(suite)
-    const left = files.filter((file) => state.files[file]?.counts.failed !== 0)
+    const sources = fingerprint(suite)
+    const isDone = (result: FileResult | undefined) => result?.counts.failed === 0 && result.sources === sources
+    const left = files.filter((file) => !isDone(state.files[file]))
     say(`\n── ${suite.name}: ${files.length} files, ${files.length - left.length} of them done ──`)
     const size = suite.onDisk ? suite.workers : FILES_AT_ONCE
     for (let at = 0; at < left.length; at += size) {
-      assertUnchanged(state)
-      Object.assign(state.files, await runFiles(suite, left.slice(at, at + size), state.seed))
+      const results = await runFiles(suite, left.slice(at, at + size), state.seed, sources)
+      if (fingerprint(suite) !== sources)
+        throw new Error('the sources have changed under the run: start it again, in a clone of its own')
+      Object.assign(state.files, results)
       writeState(state)
     }
     counts = files.map((file) => state.files[file]!.counts).reduce(add, counts)
   }
   const whole = options.wanted('static') && listSuites().every(({ name }) => options.wanted(name))
-  assertUnchanged(state)
   if (counts.failed === 0 && whole) writePage(state, counts)
   else say(`${PAGE} is left as it was: it tells of the last whole run in which everything passed`)
   return counts
 }
 
-/** A page tells of one state of the sources, or of none. @throws when they have changed under the run */
-function assertUnchanged({ sources }: State): void {
-  if (fingerprint() !== sources)
-    throw new Error('the sources have changed under the run: start it again, in a clone of its own')
-}
-
-async function runFiles(suite: Suite, files: readonly string[], seed: number): Promise<Record<string, FileResult>> {
+async function runFiles(
+  suite: Suite,
+  files: readonly string[],
+  seed: number,
+  sources: string,
+): Promise<Record<string, FileResult>> {
+  const commit = git('rev-parse', '--short', 'HEAD').trim()
   const env = { SOTTO_TEST_LONG: '1', SOTTO_TEST_SEED: String(seed) }
   const { counts: all, report } = await runSuite(suite, { files, env, show: true })
   const results = files.map((file): [string, FileResult] => {
     const part = report?.testResults.filter(({ name }) => name === file) ?? []
     const counts = countVitest(file, { testResults: part }, true)
     const seconds = part.reduce((sum, { startTime = 0, endTime = 0 }) => sum + (endTime - startTime) / 1000, 0)
-    return [file, { suite: suite.name, counts, seconds, notes: notesOf({ testResults: part }) }]
+    return [file, { suite: suite.name, counts, seconds, notes: notesOf({ testResults: part }), sources, commit }]
   })
   // An error outside of the tests belongs to no file: then none of them is done.
   const lost = results.every(([, { counts }]) => counts.failed === 0) && all.failed > 0
@@ -91,15 +99,13 @@ function notesOf(report: VitestReport | undefined): readonly string[] {
 }
 
 function readState(restart: boolean): State {
-  const sources = fingerprint()
   try {
-    const state = JSON.parse(readFileSync(STATE, 'utf8')) as State
-    if (!restart && state.sources === sources) return state
-    say(restart ? 'starting over' : 'the sources have changed since the last run: starting over')
+    if (!restart) return JSON.parse(readFileSync(STATE, 'utf8')) as State
+    say('starting over')
   } catch {
     say('starting a long run')
   }
-  return { sources, seed: randomInt(1, 2 ** 31), files: {} }
+  return { seed: randomInt(1, 2 ** 31), files: {} }
 }
 
 function writeState(state: State): void {
@@ -107,14 +113,19 @@ function writeState(state: State): void {
   writeFileSync(STATE, JSON.stringify(state))
 }
 
-/** The commit and, when the work tree differs from it, the differences. */
-function fingerprint(): string {
-  const others = git('ls-files', '--others', '--exclude-standard', '-z')
-    .split('\0')
-    .filter((path) => path !== '' && path !== PAGE)
-  const hash = createHash('sha256').update(git('diff', 'HEAD', '--', '.', `:!${PAGE}`))
-  for (const path of others) hash.update(path).update(readFileSync(join(root, path)))
-  return `${git('rev-parse', 'HEAD').trim()} ${hash.digest('hex')}`
+/** All that a suite's results rest on: every file of the work tree, but for those of other suites under `test/`. */
+function fingerprint({ name }: Suite): string {
+  const hash = createHash('sha256')
+  const paths = git('ls-files', '--cached', '--others', '--exclude-standard', '-z').split('\0')
+  for (const path of paths.filter((each) => each !== '' && !WRITTEN.has(each)).toSorted()) {
+    if (path.startsWith('test/') && !path.startsWith(`test/${name}/`)) continue
+    if (existsSync(join(root, path)))
+      hash
+        .update(path)
+        .update('\0')
+        .update(readFileSync(join(root, path)))
+  }
+  return hash.digest('hex')
 }
 
 function git(...args: readonly string[]): string {
@@ -122,9 +133,10 @@ function git(...args: readonly string[]): string {
 }
 
 function writePage(state: State, total: Counts): void {
-  const results = Object.entries(state.files)
+  const current = new Set(listSuites().flatMap(listSuiteFiles))
+  const results = Object.entries(state.files).filter(([file]) => current.has(file))
   const minutes = results.reduce((sum, [, result]) => sum + result.seconds, 0) / 60
-  const dirty = git('status', '--porcelain', '--', '.', `:!${PAGE}`).trim() !== ''
+  const dirty = git('status', '--porcelain', '--', '.', ...[...WRITTEN].map((path) => `:!${path}`)).trim() !== ''
   const machine = `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`
   const page = `# The last long test run
 
@@ -141,9 +153,11 @@ Written by \`npm run test:long\`: every test with full counts. Nothing here is e
 
 ## By file
 
-| suite | file | passed | skipped | seconds |
-|---|---|---|---|---|
-${results.map(([file, { suite, counts, seconds }]) => `| ${suite} | \`${file}\` | ${counts.passed} | ${counts.skipped} | ${seconds.toFixed(1)} |`).join('\n')}
+A result stands until the product or the file's own suite changes: the commit is the one at which the file was run.
+
+| suite | file | passed | skipped | seconds | commit |
+|---|---|---|---|---|---|
+${results.map(([file, { suite, counts, seconds, commit }]) => `| ${suite} | \`${file}\` | ${counts.passed} | ${counts.skipped} | ${seconds.toFixed(1)} | \`${commit}\` |`).join('\n')}
 
 ## What was counted
 
