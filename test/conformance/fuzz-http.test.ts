@@ -62,6 +62,7 @@ describe.each(databaseKinds)('on %s', (kind) => {
     }
     expectBounded(before, await measureHeap())
     expectVaried(codes)
+    await scene.refresh()
     expect(
       (
         await fire({

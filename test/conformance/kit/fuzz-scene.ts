@@ -70,7 +70,7 @@ export async function openFuzzScene(kind: DatabaseKind): Promise<FuzzScene> {
     pools,
     callers,
     tokenOf: (name) => (name === 'garbled' ? 'a'.repeat(400) : callers.get(name)?.accessToken),
-    refresh: () => refresh(server, ward, callers, devices),
+    refresh: () => refresh(server, ward, callers, devices, owner),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
@@ -80,7 +80,11 @@ async function refresh(
   { conversationId, host }: Ward,
   callers: Map<CallerName, Hand>,
   devices: Map<UserId, ProvenDevice>,
+  owner: Owner,
 ): Promise<void> {
+  // Where the fuzzer has made a second administrator, the first may have taken her own role or sent herself away.
+  for (const { userId, role } of callers.values())
+    await owner.query('update sotto.app_user set active = true, role = $2 where user_id = $1', [userId, role])
   for (const [name, hand] of callers) if (name !== 'expired') callers.set(name, await signInAgain(hand))
   const hand = await signInAgain(host)
   const userIds = insiders.map((name) => callers.get(name)!.userId)
