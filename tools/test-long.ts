@@ -45,27 +45,34 @@ export interface LongOptions {
 export async function runLong(options: LongOptions): Promise<Counts> {
   process.env['SOTTO_TEST_LONG'] = '1'
   const state = readState(options.restart)
+  const tested = listSuites()
+    .filter(({ name }) => options.wanted(name))
+    .map((suite) => ({ suite, sources: fingerprint(suite) }))
   let counts = options.wanted('static') ? await runChecks() : nothing
-  for (const suite of listSuites().filter(({ name }) => options.wanted(name))) {
+  for (const { suite, sources } of tested) {
     const files = listSuiteFiles(suite)
-    const sources = fingerprint(suite)
-    const isDone = (result: FileResult | undefined) => result?.counts.failed === 0 && result.sources === sources
-    const left = files.filter((file) => !isDone(state.files[file]))
+    const left = files.filter((file) => state.files[file]?.sources !== sources || state.files[file].counts.failed > 0)
     say(`\n── ${suite.name}: ${files.length} files, ${files.length - left.length} of them done ──`)
     const size = suite.onDisk ? suite.workers : FILES_AT_ONCE
     for (let at = 0; at < left.length; at += size) {
       const results = await runFiles(suite, left.slice(at, at + size), state.seed, sources)
-      if (fingerprint(suite) !== sources)
-        throw new Error('the sources have changed under the run: start it again, in a clone of its own')
+      assertUnchanged(suite, sources)
       Object.assign(state.files, results)
       writeState(state)
     }
     counts = files.map((file) => state.files[file]!.counts).reduce(add, counts)
   }
   const whole = options.wanted('static') && listSuites().every(({ name }) => options.wanted(name))
+  for (const { suite, sources } of tested) assertUnchanged(suite, sources)
   if (counts.failed === 0 && whole) writePage(state, counts)
   else say(`${PAGE} is left as it was: it tells of the last whole run in which everything passed`)
   return counts
+}
+
+/** A page tells of one state of the sources, or of none. @throws when they have changed under the run */
+function assertUnchanged(suite: Suite, sources: string): void {
+  if (fingerprint(suite) !== sources)
+    throw new Error('the sources have changed under the run: start it again, in a clone of its own')
 }
 
 async function runFiles(

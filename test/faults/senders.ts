@@ -47,15 +47,19 @@ interface KnownDevice {
 }
 
 /** @param known  where this person has signed in before; a new device when not given */
-async function signInAt(url: string, demo: DemoSignIns, login: string, known?: KnownDevice) {
+async function signInAt(
+  url: string,
+  demo: DemoSignIns,
+  login: string,
+  known?: KnownDevice,
+): Promise<{ readonly accessToken: string; readonly device: KnownDevice }> {
   const { accessToken, deviceSecret, session } = await call<SignedIn>(url, 'POST', '/v1/sessions', undefined, {
     tenant: demo.tenant,
     login,
     password: demo.password,
     device: { name: 'A test device', ...known },
   })
-  const device = known ?? { deviceId: session.deviceId, deviceSecret: deviceSecret! }
-  return { accessToken, device } satisfies { accessToken: string; device: KnownDevice }
+  return { accessToken, device: known ?? { deviceId: session.deviceId, deviceSecret: deviceSecret! } }
 }
 
 export async function signIn(url: string, demo: DemoSignIns, login: string): Promise<string> {
