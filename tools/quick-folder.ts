@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const MEMORY = '/dev/shm'
@@ -6,7 +7,21 @@ const MEMORY = '/dev/shm'
 const BYTES_MIN = 4 * 2 ** 30
 const PREFIX = 'sotto-test-'
 
+/** Where a run in the quick folder finds the system's own temporary folder, for what is about disks. */
+const SLOW = 'SOTTO_TEST_DISK'
+
 let opened: string | undefined
+
+/** @returns what to set in the environment of a run so that its temporary files are in memory */
+export function quickPlace(): Readonly<Record<string, string>> {
+  const folder = openQuickFolder()
+  return folder === undefined ? {} : { TMPDIR: folder, [SLOW]: tmpdir() }
+}
+
+/** @returns the system's temporary folder, also in a run whose own is in memory */
+export function slowFolder(): string {
+  return process.env[SLOW] ?? tmpdir()
+}
 
 /**
  * The folder for what tests make, in memory where there is enough of it: thousands of commits wait for no disk. It is
@@ -14,7 +29,7 @@ let opened: string | undefined
  *
  * @returns undefined where there is no such place: then it is the system's temporary folder
  */
-export function openQuickFolder(): string | undefined {
+function openQuickFolder(): string | undefined {
   if (opened !== undefined) return opened
   try {
     const { bavail, bsize } = statfsSync(MEMORY)

@@ -2,9 +2,9 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { listChecks } from './checks.ts'
 import { add, countCheck, countVitest, nothing, type Counts, type VitestReport } from './counts.ts'
-import { openQuickFolder } from './quick-folder.ts'
+import { quickPlace } from './quick-folder.ts'
 import { runNode } from './run.ts'
-import { root, type Suite } from './suites.ts'
+import { listSuiteFiles, root, type Suite } from './suites.ts'
 
 const VITEST = 'node_modules/vitest/vitest.mjs'
 const CHECKS_AT_ONCE = 2
@@ -40,19 +40,30 @@ export interface SuiteOptions {
   readonly show?: boolean
 }
 
-export async function runSuite(suite: Suite, options: SuiteOptions): Promise<SuiteRun> {
+/** One run of Vitest for `suites`, which are of one round. */
+export async function runSuites(suites: readonly Suite[], options: SuiteOptions): Promise<SuiteRun> {
   const folder = join(root, '.cache', 'test')
-  const reportFile = join(folder, `${suite.name}-${process.pid}.json`)
+  const reportFile = join(folder, `${suites[0]!.name}-${process.pid}.json`)
   mkdirSync(folder, { recursive: true })
   rmSync(reportFile, { force: true })
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
-  const args = ['run', '--project', suite.name, ...reporters, ...(options.files ?? [])]
-  const quick = suite.onDisk ? undefined : openQuickFolder()
-  const env = { ...options.env, ...(quick === undefined ? {} : { TMPDIR: quick }) }
-  const { ok } = await runNode(VITEST, args, { show: options.show ?? false, env })
+  const projects = suites.map(({ name }) => `--project=${name}`)
+  const args = ['run', ...projects, ...reporters, ...(options.files ?? [])]
+  const { ok } = await runNode(VITEST, args, { show: options.show ?? false, env: { ...options.env, ...quickPlace() } })
   const report = readReport(reportFile)
   rmSync(reportFile, { force: true })
-  return { counts: countVitest(suite.name, report, ok), report }
+  return { counts: countSuites(suites, report, ok), report }
+}
+
+/** Each suite by itself first: one that ran nothing is not hidden by the others. */
+function countSuites(suites: readonly Suite[], report: VitestReport | undefined, ok: boolean): Counts {
+  const partOf = (suite: Suite): VitestReport | undefined => {
+    const files = new Set(listSuiteFiles(suite))
+    return report && { testResults: report.testResults.filter(({ name }) => files.has(name)) }
+  }
+  const counts = suites.map((suite) => countVitest(suite.name, partOf(suite), true)).reduce(add, nothing)
+  if (ok || counts.failed > 0) return counts
+  return add(counts, { ...nothing, failed: 1, failures: ['an error outside of the tests'] })
 }
 
 function readReport(path: string): VitestReport | undefined {

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 
 /**
  * The test suites, in the order in which they run. One list for vitest.config.ts (a project each) and tools/test.ts
- * (a run each). Every folder under test/ is a suite, so a new kind of test needs no registration.
+ * (a run for each round). Every folder under test/ is a suite, so a new kind of test needs no registration.
  */
 export interface Suite {
   readonly name: string
   readonly include: readonly string[]
-  /** How many files run at once. */
+  /** Suites of one round run together: their files fill each other's waits, and the databases are set up once. */
+  readonly round: number
+  /** How many files run at once, the same for all suites of a round. */
   readonly workers: number
   readonly testTimeoutMs: number
   /** Its databases stand on the disk: what it tests is what happens when things end without a word. */
@@ -20,25 +22,24 @@ export interface Suite {
 const CORES = Math.min(2, availableParallelism())
 /** More files than cores at once: they wait for disks, time-outs and processes for a good part of their time. */
 const FILES = CORES + 2
-const FILES_OF_LAST = CORES + 1
 
 export const root = join(import.meta.dirname, '..')
 
 /** Full counts take about as much longer; a time-out must not be what ends them. */
 const LONG_FACTOR = 20
 
-const FIRST = ['conformance']
-const LAST = ['faults', 'e2e']
+/** What stops processes, counts seconds or draws pages: after everything that is quicker to fail. */
+const LAST = ['flows', 'faults', 'e2e']
 
 export function listSuites(long = process.env['SOTTO_TEST_LONG'] === '1'): readonly Suite[] {
   const factor = long ? LONG_FACTOR : 1
   const folders = testFolders()
-  const middle = folders.filter((name) => !FIRST.includes(name) && !LAST.includes(name))
-  const ordered = [...FIRST, ...middle, ...LAST].filter((name) => folders.includes(name))
+  const ordered = [...folders.filter((name) => !LAST.includes(name)), ...LAST.filter((name) => folders.includes(name))]
   return [
     {
       name: 'unit',
       include: ['apps/*/**/*.test.{ts,tsx}', 'packages/*/**/*.test.{ts,tsx}', 'tools/**/*.test.ts'],
+      round: 0,
       workers: FILES,
       testTimeoutMs: 60_000 * factor,
       onDisk: false,
@@ -46,7 +47,8 @@ export function listSuites(long = process.env['SOTTO_TEST_LONG'] === '1'): reado
     ...ordered.map((name) => ({
       name,
       include: [`test/${name}/**/*.test.ts`],
-      workers: LAST.includes(name) ? FILES_OF_LAST : FILES,
+      round: LAST.includes(name) ? 1 : 0,
+      workers: FILES,
       testTimeoutMs: (name === 'faults' ? 300_000 : 120_000) * factor,
       onDisk: name === 'faults' || name === 'flows',
     })),

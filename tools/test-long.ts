@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { add, countVitest, nothing, type Counts, type VitestReport } from './counts.ts'
-import { runChecks, runSuite } from './run-suite.ts'
+import { runChecks, runSuites } from './run-suite.ts'
 import { listSuiteFiles, listSuites, root, type Suite } from './suites.ts'
 
 /** The page that carries the last full run. */
@@ -83,7 +83,7 @@ async function runFiles(
 ): Promise<Record<string, FileResult>> {
   const commit = git('rev-parse', '--short', 'HEAD').trim()
   const env = { SOTTO_TEST_LONG: '1', SOTTO_TEST_SEED: String(seed) }
-  const { counts: all, report } = await runSuite(suite, { files, env, show: true })
+  const { counts: all, report } = await runSuites([suite], { files, env, show: true })
   const results = files.map((file): [string, FileResult] => {
     const part = report?.testResults.filter(({ name }) => name === file) ?? []
     const counts = countVitest(file, { testResults: part }, true)

@@ -3,7 +3,7 @@
 //   node tools/test.ts --long [--restart]  full counts, file by file, resumed where it was left (tools/test-long.ts)
 import { parseArgs } from 'node:util'
 import { add, closingLine, isGreen, nothing, type Counts } from './counts.ts'
-import { runChecks, runSuite } from './run-suite.ts'
+import { runChecks, runSuites } from './run-suite.ts'
 import { listSuiteFiles, listSuites } from './suites.ts'
 import { runLong } from './test-long.ts'
 
@@ -24,10 +24,11 @@ async function main(): Promise<void> {
 
 async function runGate(wanted: (name: string) => boolean): Promise<Counts> {
   let counts = wanted('static') ? await runChecks() : nothing
-  for (const suite of listSuites()) {
-    if (!wanted(suite.name) || listSuiteFiles(suite).length === 0) continue
-    say(`\n── ${suite.name} ──`)
-    const { counts: ran } = await runSuite(suite, { show: true })
+  const suites = listSuites().filter((suite) => wanted(suite.name) && listSuiteFiles(suite).length > 0)
+  for (const round of new Set(suites.map((suite) => suite.round))) {
+    const together = suites.filter((suite) => suite.round === round)
+    say(`\n── ${together.map(({ name }) => name).join(', ')} ──`)
+    const { counts: ran } = await runSuites(together, { show: true })
     counts = add(counts, ran)
   }
   return counts

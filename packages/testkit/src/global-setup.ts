@@ -1,4 +1,7 @@
-/** Vitest's global setup: one PostgreSQL and one migrated template per engine for all test files of a run. */
+/**
+ * Vitest's global setup: one PostgreSQL and one migrated template per engine for all test files of a run. Each suite of
+ * the run asks for it; the first one makes it, and it ends with the run.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,8 +10,12 @@ import { databaseKinds, migrateTestPostgres, openEmbeddedAt, testEnvironment, wi
 import { asAdmin, startPostgresServer } from './postgres-server.ts'
 
 const TEMPLATE = 'sotto_template'
+/** Which process has done it: each suite loads a copy of this file. */
+const SET_UP = 'SOTTO_TEST_SET_UP'
 
 export default async function setUp(): Promise<() => Promise<void>> {
+  if (process.env[SET_UP] === String(process.pid)) return async () => {}
+  process.env[SET_UP] = String(process.pid)
   await using stack = new AsyncDisposableStack()
   if (databaseKinds.includes('postgres')) await setUpPostgres(stack)
   if (databaseKinds.includes('pglite')) await setUpEmbedded(stack)
