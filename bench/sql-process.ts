@@ -140,8 +140,8 @@ const calls = {
     auditBody = bytes(sizes.audit)
     return { ...sizes, lanes: db.lanes }
   },
-  /** Closed loop: every send of a lane goes again with the lane's next batch. */
-  async run(input: Timed) {
+  /** Closed loop: every send of a lane goes again, behind those that wait; `batchMax` of them share a commit. */
+  async run(input: Timed & { readonly batchMax?: number }) {
     const { db } = composition
     const lanes: Send[][] = Array.from({ length: db.lanes }, () => [])
     for (const sender of input.senders) {
@@ -157,13 +157,15 @@ const calls = {
     await Promise.all(
       lanes.map(async (sends, lane) => {
         while (sends.length > 0 && performance.now() < end) {
-          await db.lane(lane).withTx((tx) => runBatch(tx, sends))
+          const batch = sends.splice(0, input.batchMax)
+          await db.lane(lane).withTx((tx) => runBatch(tx, batch))
           const now = performance.now()
           if (now >= begin) batches++
-          for (const send of sends) {
+          for (const send of batch) {
             if (now >= begin) samples.push(now - send.startedAt)
             send.startedAt = now
           }
+          sends.push(...batch)
         }
       }),
     )
