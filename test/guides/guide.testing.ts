@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { childEnvironment } from '@sotto/testkit'
 import { codeBlocks } from '../../tools/docs.ts'
 import { root } from '../../tools/suites.ts'
 
@@ -32,7 +33,7 @@ export function runShell(code: string, env: Readonly<Record<string, string>>): P
 }
 
 function run(file: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran> {
-  const options = { cwd: root, env: { PATH: process.env['PATH'] ?? '', ...env } }
+  const options = { cwd: root, env: { ...childEnvironment(), ...env } }
   return new Promise((resolve) => {
     execFile(file, [...args], options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { childEnvironment } from '../../../packages/testkit/src/child-environment.ts'
 
 const main = fileURLToPath(new URL('./main.ts', import.meta.url))
 
@@ -16,7 +17,7 @@ export interface CliRun {
 export function runCli(args: readonly string[], env: Readonly<Record<string, string>>): Promise<CliRun> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [main, ...args], {
-      env: { PATH: process.env['PATH'] ?? '', ...env },
+      env: { ...childEnvironment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const written = { stdout: '', stderr: '' }

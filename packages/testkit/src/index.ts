@@ -1,4 +1,5 @@
 /** The door of the test kit: real databases, real servers, real sockets. */
+export * from './child-environment.ts'
 export * from './databases.ts'
 export * from './empty-postgres.ts'
 export * from './faulty-proxy.ts'

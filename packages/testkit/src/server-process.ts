@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { limitSetting } from '@sotto/server'
+import { childEnvironment } from './child-environment.ts'
 
 const main = fileURLToPath(new URL('../../../apps/cli/src/main.ts', import.meta.url))
 const START_MS_MAX = 90_000
@@ -48,7 +49,7 @@ export async function startServerProcess(
   args: readonly string[] = ['serve', '--demo'],
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH: process.env['PATH'] ?? '', SOTTO_PORT: '0', SOTTO_LOG_LEVEL: 'warn', ...env },
+    env: { ...childEnvironment(), SOTTO_PORT: '0', SOTTO_LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
