@@ -27,7 +27,7 @@ export function PendingProblem({ item, conversation }: PendingProblemProps) {
             {t('action.tryAgain')}
           </button>
         ) : null}
-        {state === 'sending' ? null : <DiscardButton entryId={key} conversation={conversation} />}
+        <DiscardButton entryId={key} conversation={conversation} isOffered={state !== 'sending'} />
       </div>
     </div>
   )
@@ -36,10 +36,12 @@ export function PendingProblem({ item, conversation }: PendingProblemProps) {
 interface DiscardButtonProps {
   readonly entryId: string
   readonly conversation: Conversation
+  /** Not while it is being sent; but who was asked may answer then, too. */
+  readonly isOffered: boolean
 }
 
 /** Takes a message back. One that may be delivered already cannot be: that is said before it is only forgotten here. */
-function DiscardButton({ entryId, conversation }: DiscardButtonProps) {
+function DiscardButton({ entryId, conversation, isOffered }: DiscardButtonProps) {
   const { t } = useLanguage()
   const [isAsking, setAsking] = useState(false)
   const task = useTask()
@@ -58,6 +60,7 @@ function DiscardButton({ entryId, conversation }: DiscardButtonProps) {
     void task.run(() => conversation.discard(entryId, { anyway: true }))
   }
 
+  if (!isOffered && !isAsking) return null
   return (
     <>
       <button type="button" className="button button-small" onClick={() => void task.run(takeBack)}>

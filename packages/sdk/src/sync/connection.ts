@@ -98,7 +98,7 @@ function leaveSocket(draft: Draft): void {
   own(draft, 'presence').clear()
   draft.state.early = null
   requeue(draft, entryIds)
-  for (const key of ['open', 'ping', 'silent', 'slow', 'stuck', 'stable', 'sync']) clearDeadline(draft, key)
+  for (const key of ['open', 'ping', 'silent', 'probe', 'slow', 'stuck', 'stable', 'sync']) clearDeadline(draft, key)
   for (const conversation of draft.state.conversations.values()) {
     if (!conversation.own.moving && conversation.typing.size === 0) continue
     putConversation(draft, { ...conversation, own: { ...conversation.own, moving: false }, typing: new Set() })
@@ -113,6 +113,7 @@ export function heard(draft: Draft): void {
 
 export function onLive(draft: Draft): void {
   setLink(draft, { phase: 'live', wasLive: true, problem: null, freshToken: false, offline: false, probe: null })
+  clearDeadline(draft, 'probe')
   setDeadline(draft, 'stable', draft.env.now + STABLE_MS)
 }
 
@@ -120,7 +121,10 @@ export function onLive(draft: Draft): void {
 export function onAnswer(draft: Draft): void {
   const { link, commands } = draft.state
   // Devices are wrong about their networks; an answer is not.
-  if (link.probe !== null && !commands.has(link.probe)) setLink(draft, { offline: false, probe: null })
+  if (link.probe !== null && !commands.has(link.probe)) {
+    setLink(draft, { offline: false, probe: null })
+    clearDeadline(draft, 'probe')
+  }
   const first = commands.values().next().value
   if (first === undefined) {
     clearDeadline(draft, 'slow')
@@ -149,6 +153,9 @@ export function wake(draft: Draft): void {
 export function onNetwork(draft: Draft, offline: boolean): void {
   const probe = offline && isOpen(draft.state) ? draft.state.nextCommandId : null
   setLink(draft, { offline, probe })
+  // Only the answer counts: other frames may have been on their way before.
+  if (probe === null) clearDeadline(draft, 'probe')
+  else setDeadline(draft, 'probe', draft.env.now + WAKE_MS)
   if (!offline || probe !== null) wake(draft)
 }
 
@@ -170,6 +177,7 @@ export function onConnectionDeadline(draft: Draft, key: string): boolean {
     // Half-open or stuck: nobody will say that this socket is dead.
     case 'open':
     case 'silent':
+    case 'probe':
     case 'stuck':
       cut(draft, 'reconnect')
       return true

@@ -176,6 +176,28 @@ describe('the connection', () => {
     expect(other.state.link).toMatchObject({ phase: 'live', offline: false })
   })
 
+  test('gives up the socket of a device without a network when only what was on its way still comes', () => {
+    const driver = createDriver()
+    driver.goLive()
+    driver.do({ type: 'outbox-add', record: message(1), stored: true })
+    driver.do({ type: 'network', offline: true })
+    driver.pass(1_000)
+    driver.frame(entryFrame(2))
+    driver.pass(3_999)
+    expect(driver.state.link).toMatchObject({ phase: 'live', offline: true })
+    driver.pass(1)
+    expect(driver.state.link).toMatchObject({ phase: 'waiting', offline: true })
+    expect(driver.state.outbox.get(ward)).toMatchObject([{ state: 'waiting', maybeSent: true }])
+
+    // One that was wrong keeps it.
+    const other = createDriver()
+    other.goLive()
+    other.do({ type: 'network', offline: true })
+    other.answer('ping', { at: epoch })
+    other.pass(5_000)
+    expect(other.state.link).toMatchObject({ phase: 'live', attempt: 1 })
+  })
+
   test('keeps that the session ends soon until the server takes it back, or the socket is another one', () => {
     const driver = createDriver()
     const expiring = { op: 'session', state: 'expiring', reason: 'idle', at: epoch, endsAt: '2026-01-01T00:02:00.000Z' }
