@@ -157,7 +157,7 @@ const calls = {
     await Promise.all(
       lanes.map(async (sends, lane) => {
         while (sends.length > 0 && performance.now() < end) {
-          const batch = sends.splice(0, input.batchMax)
+          const batch = sends.splice(0, input.batchMax ?? sends.length)
           await db.lane(lane).withTx((tx) => runBatch(tx, batch))
           const now = performance.now()
           if (now >= begin) batches++

@@ -15,7 +15,9 @@ let opened: string | undefined
 /** @returns what to set in the environment of a run so that its temporary files, and what Node compiles, are in memory */
 export function quickPlace(): Readonly<Record<string, string>> {
   const folder = openQuickFolder()
-  return folder === undefined ? {} : { TMPDIR: folder, [SLOW]: tmpdir(), NODE_COMPILE_CACHE: join(folder, 'compiled') }
+  return folder === undefined
+    ? {}
+    : { TMPDIR: folder, [SLOW]: slowFolder(), NODE_COMPILE_CACHE: join(folder, 'compiled') }
 }
 
 /** @returns the system's temporary folder, also in a run whose own is in memory */

@@ -14,7 +14,10 @@ export interface Suite {
   /** How many files run at once, the same for all suites of a round. */
   readonly workers: number
   readonly testTimeoutMs: number
-  /** Its databases stand on the disk: what it tests is what happens when things end without a word. */
+  /**
+   * What it opens itself stands on the disk: it is about what happens when things end without a word. The PostgreSQL that
+   * all suites of a run share does not, and never ends in a test.
+   */
   readonly onDisk: boolean
 }
 

@@ -81,7 +81,8 @@ async function runFiles(
   seed: number,
   sources: string,
 ): Promise<Record<string, FileResult>> {
-  const commit = git('rev-parse', '--short', 'HEAD').trim()
+  const isChanged = git('status', '--porcelain').trim() !== ''
+  const commit = `${git('rev-parse', '--short', 'HEAD').trim()}${isChanged ? ' with changes' : ''}`
   const env = { SOTTO_TEST_LONG: '1', SOTTO_TEST_SEED: String(seed) }
   const { counts: all, report } = await runSuites([suite], { files, env, show: true })
   const results = files.map((file): [string, FileResult] => {
@@ -120,9 +121,9 @@ function writeState(state: State): void {
   writeFileSync(STATE, JSON.stringify(state))
 }
 
-/** All that a suite's results rest on: every file of the work tree, but for those of other suites under `test/`. */
+/** All that a suite's results rest on: Node, the choice of databases, and every file of the work tree, but for those of other suites under `test/`. */
 function fingerprint({ name }: Suite): string {
-  const hash = createHash('sha256')
+  const hash = createHash('sha256').update(`${process.version} ${process.env['SOTTO_TEST_DATABASE'] ?? ''}`)
   const paths = git('ls-files', '--cached', '--others', '--exclude-standard', '-z').split('\0')
   for (const path of paths.filter((each) => each !== '' && !WRITTEN.has(each)).toSorted()) {
     if (path.startsWith('test/') && !path.startsWith(`test/${name}/`)) continue

@@ -118,7 +118,7 @@ export async function measureDurableSends(setting: Setting): Promise<readonly Se
       title: `a · Durable sends, ${name}`,
       about:
         `From the socket command to its acknowledgement after the commit; bodies of 200 bytes (${sizes.body} bytes sealed, the audit event ${sizes.audit}). ` +
-        `Beside: the same statements over as many lanes (${sizes.lanes}), on a database of its own, with random bytes for what is sealed or hashed, in two ways. In such commits: as many messages share a commit as ours did in the pass before; this is the same work. In whole commits: all that is on the way shares one, which only a client can do whose messages all come back at once; a server gets the next ones while it commits.`,
+        `Beside: the same statements over as many lanes (${sizes.lanes}), on a database of its own, with random bytes for what is sealed or hashed, in two ways. In such commits: as many messages share a commit as ours did in the pass before; this is the same work. In whole commits: all that is on the way in a lane shares one, which only a client can do whose messages all come back at once; a server gets the next ones while it commits.`,
       tables: [...tables, delivering],
     },
     latency,

@@ -17,6 +17,7 @@ export default async function setUp(): Promise<() => Promise<void>> {
   if (process.env[SET_UP] === String(process.pid)) return async () => {}
   process.env[SET_UP] = String(process.pid)
   await using stack = new AsyncDisposableStack()
+  stack.defer(() => void delete process.env[SET_UP])
   if (databaseKinds.includes('postgres')) await setUpPostgres(stack)
   if (databaseKinds.includes('pglite')) await setUpEmbedded(stack)
   const resources = stack.move()

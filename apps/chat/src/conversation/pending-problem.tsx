@@ -60,7 +60,7 @@ function DiscardButton({ entryId, conversation, isOffered }: DiscardButtonProps)
     void task.run(() => conversation.discard(entryId, { anyway: true }))
   }
 
-  if (!isOffered && !isAsking) return null
+  if (!isOffered && !isAsking && task.error === null) return null
   return (
     <>
       <button type="button" className="button button-small" onClick={() => void task.run(takeBack)}>

@@ -13,18 +13,22 @@ import type { EngineSession } from './engine-session.ts'
 /** @param syncCount  how often the disk was told to keep something: while it stays the same, nothing was committed */
 export function createLogKeeper(engine: PGlite, session: EngineSession, syncCount: () => number): () => Promise<void> {
   let seen = syncCount()
-  /** To be called between two transactions. Takes as long as the disk takes for at most `shared_buffers` of pages. */
-  return async function keepLogShort(): Promise<void> {
-    if (syncCount() === seen) return
+  async function look(): Promise<void> {
     try {
-      await session.asSuperuser(async () => {
-        if ((await readLogBytes(engine)) >= dbLimits.embeddedLogBytesMax) await engine.exec('checkpoint')
-      })
+      if ((await readLogBytes(engine)) >= dbLimits.embeddedLogBytesMax) await engine.exec('checkpoint')
       seen = syncCount()
     } catch (error) {
       // PostgreSQL has refused and goes on: it is tried again at the next look. Anything else is the engine's death.
       if ((error as { readonly severity?: unknown }).severity !== 'ERROR') throw error
     }
+  }
+
+  /**
+   * To be called between two transactions. Nobody is answered until the disk has what was written since the last
+   * checkpoint. A session that cannot be given back to its role ends the engine: it must not serve as the superuser.
+   */
+  return async function keepLogShort(): Promise<void> {
+    if (syncCount() !== seen) await session.asSuperuser(look)
   }
 }
 
