@@ -6,6 +6,7 @@ import { Duplex } from 'node:stream'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { dbLimits } from '../limits/db-limits.ts'
 import { BEATS } from './embedded-signs.ts'
+import { engineModule } from './engine-module.ts'
 import type { EmbeddedReply, EmbeddedRequest, EmbeddedWorkerData } from './embedded-worker.ts'
 import { DatabaseUnavailable } from './errors.ts'
 import { PortStream } from './port-stream.ts'
@@ -35,10 +36,11 @@ export interface Engine {
  * @throws Error when it cannot start; its thread is gone by then
  */
 export async function startEngine(
-  workerData: EmbeddedWorkerData,
+  data: Omit<EmbeddedWorkerData, 'module'>,
   signal: AbortSignal,
   hungAfterMs: number,
 ): Promise<Engine> {
+  const workerData: EmbeddedWorkerData = { ...data, module: await engineModule() }
   const worker = new Worker(new URL('./embedded-worker.ts', import.meta.url), { workerData, name: 'sotto-database' })
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   const streams = new Set<PortStream>()

@@ -18,6 +18,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { dbLimits } from '../limits/db-limits.ts'
 import { DurableNodeFS } from './durable-node-fs.ts'
 import { BEATS, SYNCS } from './embedded-signs.ts'
+import type { EngineModule } from './engine-module.ts'
 import { createLogKeeper } from './engine-log.ts'
 import { startParams } from './engine-parameters.ts'
 import { createEngineSession } from './engine-session.ts'
@@ -30,6 +31,8 @@ export interface EmbeddedWorkerData {
   readonly mayCreate: boolean
   /** What the thread shows without being asked: see SYNCS and BEATS. */
   readonly signs: Int32Array<SharedArrayBuffer>
+  /** The engine's code. */
+  readonly module: EngineModule
 }
 
 export type EmbeddedRequest =
@@ -44,7 +47,7 @@ export interface EmbeddedReply {
   readonly error?: { readonly message: string; readonly code?: string }
 }
 
-const { directory, mayCreate, signs } = workerData as EmbeddedWorkerData
+const { directory, mayCreate, signs, module } = workerData as EmbeddedWorkerData
 const parent = parentPort!
 
 const firstStart = await prepareFirstStart(directory, mayCreate)
@@ -54,7 +57,7 @@ const fs = new DurableNodeFS(
   // In a thread this ends the thread, in the middle of the engine's last call. PGlite would swallow an exception.
   () => process.exit(1),
 )
-const engine = await PGlite.create({ fs, startParams: [...startParams] })
+const engine = await PGlite.create({ fs, startParams: [...startParams], pgliteWasmModule: module })
 await firstStart?.finish()
 const session = createEngineSession(engine)
 const keepLogShort = createLogKeeper(engine, session, () => Atomics.load(signs, SYNCS))
