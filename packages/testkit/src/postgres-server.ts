@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
 
@@ -107,11 +108,17 @@ function createServer(
       await untilReady(postmaster)
     },
     stop: () => end((child) => void child.kill('SIGINT')),
-    kill: () =>
-      end((child) => {
-        const children = childrenOf(child.pid!)
+    async kill() {
+      const children: number[] = []
+      await end((child) => {
+        // Stopped, it starts no other ones while they are looked for.
+        process.kill(child.pid!, 'SIGSTOP')
+        children.push(...childrenOf(child.pid!))
         for (const pid of [child.pid!, ...children]) killNow(pid)
-      }),
+      })
+      // Until the last one is gone the shared memory is in use, and the next server would refuse to start.
+      while (children.some(isAlive)) await delay(5)
+    },
     async [Symbol.asyncDispose]() {
       await this.stop()
       process.off('exit', abandon)
@@ -145,14 +152,23 @@ function killNow(pid: number): void {
 
 function childrenOf(parent: number): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.map(Number).filter((pid) => {
-    try {
-      // After the command's name in parentheses: state, then the parent's id (proc(5), stat).
-      return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[1]) === parent
-    } catch {
-      return false
-    }
-  })
+  return pids.map(Number).filter((pid) => readState(pid)?.parent === parent)
+}
+
+/** One that nobody has waited for yet has given everything back. */
+function isAlive(pid: number): boolean {
+  const state = readState(pid)
+  return state !== undefined && state.letter !== 'Z'
+}
+
+function readState(pid: number): { readonly letter: string; readonly parent: number } | undefined {
+  try {
+    // After the command's name in parentheses: state, then the parent's id (proc(5), stat).
+    const [letter, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
+    return { letter: letter!, parent: Number(parent) }
+  } catch {
+    return undefined
+  }
 }
 
 interface User {
