@@ -4,7 +4,10 @@ import { defineConfig } from 'vitest/config'
 import { slowFolder } from './tools/quick-folder.ts'
 import { listSuites, root } from './tools/suites.ts'
 
-/** Starts the databases once per run, whichever suite comes first; tests get their own schema or data folder from it. A suite may have more to set up. */
+/**
+ * Starts the databases once per run, whichever suite comes first; tests get their own schema or data folder from it. A suite
+ * may have more to set up.
+ */
 const globalSetupOf = (suite: string): string[] =>
   ['packages/testkit/src/global-setup.ts', `test/${suite}/global-setup.ts`]
     .map((path) => join(root, path))

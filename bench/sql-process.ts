@@ -151,7 +151,6 @@ const calls = {
     const begin = performance.now() + input.warmUpMs
     const end = begin + input.ms
     const samples: number[] = []
-    let batches = 0
     let usage = readUsage()
     setTimeout(() => (usage = readUsage()), input.warmUpMs)
     await Promise.all(
@@ -160,7 +159,6 @@ const calls = {
           const batch = sends.splice(0, input.batchMax ?? sends.length)
           await db.lane(lane).withTx((tx) => runBatch(tx, batch))
           const now = performance.now()
-          if (now >= begin) batches++
           for (const send of batch) {
             if (now >= begin) samples.push(now - send.startedAt)
             send.startedAt = now
@@ -173,7 +171,6 @@ const calls = {
     return {
       acknowledged: samples.length,
       seconds,
-      batch: samples.length / batches,
       cpuUs: readUsage().cpuUs - usage.cpuUs,
       mainUs: readUsage().mainUs - usage.mainUs,
       ...percentilesOf(samples),

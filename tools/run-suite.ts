@@ -55,15 +55,13 @@ export async function runSuites(suites: readonly Suite[], options: SuiteOptions)
   return { counts: countSuites(suites, report, ok), report }
 }
 
-/** Each suite by itself first: one that ran nothing is not hidden by the others. */
+/** The run as a whole; and a suite that ran nothing is not hidden by the others. */
 function countSuites(suites: readonly Suite[], report: VitestReport | undefined, ok: boolean): Counts {
-  const partOf = (suite: Suite): VitestReport | undefined => {
-    const files = new Set(listSuiteFiles(suite))
-    return report && { testResults: report.testResults.filter(({ name }) => files.has(name)) }
-  }
-  const counts = suites.map((suite) => countVitest(suite.name, partOf(suite), true)).reduce(add, nothing)
-  if (ok || counts.failed > 0) return counts
-  return add(counts, { ...nothing, failed: 1, failures: ['an error outside of the tests'] })
+  const whole = countVitest(suites.map(({ name }) => name).join(', '), report, ok)
+  if (report === undefined || suites.length === 1) return whole
+  const ran = new Set(report.testResults.map(({ name }) => name))
+  const silent = suites.filter((suite) => !listSuiteFiles(suite).some((file) => ran.has(file)))
+  return silent.map(({ name }) => countVitest(name, { testResults: [] }, true)).reduce(add, whole)
 }
 
 function readReport(path: string): VitestReport | undefined {

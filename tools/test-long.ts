@@ -121,7 +121,10 @@ function writeState(state: State): void {
   writeFileSync(STATE, JSON.stringify(state))
 }
 
-/** All that a suite's results rest on: Node, the choice of databases, and every file of the work tree, but for those of other suites under `test/`. */
+/**
+ * All that a suite's results rest on: Node, the choice of databases, and every file of the work tree but for those of other
+ * suites under `test/`.
+ */
 function fingerprint({ name }: Suite): string {
   const hash = createHash('sha256').update(`${process.version} ${process.env['SOTTO_TEST_DATABASE'] ?? ''}`)
   const paths = git('ls-files', '--cached', '--others', '--exclude-standard', '-z').split('\0')
